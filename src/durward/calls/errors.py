@@ -1,0 +1,132 @@
+"""Every way a call can end badly: one root, four kinds, a closed list of reasons.
+
+Only `protocols/*.write_error` turns these into bytes. A reason is low-cardinality (metrics, records, the `code` of an answer);
+the message says what happened in this call, the remedy what to do about it.
+"""
+
+from typing import Literal, NamedTuple
+
+Fault = Literal["caller", "refused", "upstream", "internal"]
+
+
+class ReasonFacts(NamedTuple):
+    """What is always true of a reason: HTTP status, whose fault, whether the same call can succeed later, the remedy."""
+
+    status: int
+    fault: Fault
+    retry: bool
+    remedy: str
+
+
+REASONS: dict[str, ReasonFacts] = {
+    # The caller's fault: HTTP.
+    "malformed_http": ReasonFacts(400, "caller", False, "Send a valid HTTP/1.1 request (RFC 9112)."),
+    "bad_path": ReasonFacts(
+        400, "caller", False, "Send a path without encoded slashes, backslashes, dot segments or NUL, in valid UTF-8."
+    ),
+    "request_timeout": ReasonFacts(408, "caller", True, "Send the request faster; the whole head within 10 s."),
+    "too_large": ReasonFacts(413, "caller", False, "Send a smaller body, or raise the route's body limit."),
+    "target_too_long": ReasonFacts(414, "caller", False, "Send a request line of at most 8 KiB."),
+    "wrong_media": ReasonFacts(415, "caller", False, "Send `Content-Type: application/json`."),
+    "wrong_encoding": ReasonFacts(415, "caller", False, "Send the body as identity, gzip, deflate or zstd."),
+    "expectation_failed": ReasonFacts(417, "caller", False, "Send no `Expect` other than `100-continue`."),
+    "websocket": ReasonFacts(
+        426, "caller", False, "Use the HTTP form of this API; WebSocket is not spoken by this version."
+    ),
+    "head_too_large": ReasonFacts(431, "caller", False, "Send at most 100 headers, 32 KiB in all, 8 KiB a line."),
+    "method_not_spoken": ReasonFacts(
+        501, "caller", False, "Send an origin-form request to this listener; it is no forward proxy."
+    ),
+    "version_not_spoken": ReasonFacts(505, "caller", False, "Speak HTTP/1.1."),
+    # The caller's fault: the call.
+    "malformed_json": ReasonFacts(400, "caller", False, "Send one valid JSON object."),
+    "bad_request": ReasonFacts(400, "caller", False, "Correct the named member of the request."),
+    "ambiguous_member": ReasonFacts(400, "caller", False, "Spell the member exactly as the API documents it, once."),
+    "conflicting_keys": ReasonFacts(400, "caller", False, "Send the agent key in one place, or the same key in all."),
+    "wrong_wire": ReasonFacts(400, "caller", False, "Call the path of the wire that the model speaks."),
+    "key_missing": ReasonFacts(
+        401, "caller", False, "Send the agent's key where the SDK puts its API key, or as `Durward-Key`."
+    ),
+    "key_unknown": ReasonFacts(
+        401, "caller", False, "Use a key made by `durward agent add`, or listed in the configuration."
+    ),
+    "model_unknown": ReasonFacts(
+        404, "caller", False, "Ask for one of the models that `GET /v1/models` lists for this agent."
+    ),
+    "not_found": ReasonFacts(404, "caller", False, "Call one of the addresses that the documentation lists."),
+    "object_unknown": ReasonFacts(404, "caller", False, "Name an object that this agent has created through the gate."),
+    # A correct answer: no.
+    "denied": ReasonFacts(403, "refused", False, "Ask the operator for an `allow` rule that covers this call."),
+    # Upstream's fault.
+    "upstream_unreachable": ReasonFacts(502, "upstream", True, "Check that the provider's address is up, then retry."),
+    "upstream_malformed": ReasonFacts(502, "upstream", True, "The provider broke its protocol; retry."),
+    "upstream_cut": ReasonFacts(502, "upstream", True, "The provider closed the connection mid-answer; retry."),
+    "upstream_silent": ReasonFacts(504, "upstream", True, "The provider did not answer in time; retry."),
+    "upstream_error": ReasonFacts(502, "upstream", True, "The provider answered with an error; see its message."),
+    "stream_error": ReasonFacts(502, "upstream", True, "The provider reported an error inside its stream; retry."),
+    # Ours.
+    "credential_missing": ReasonFacts(
+        503, "internal", False, "Set the variable or file that the provider's `credential` names, then restart."
+    ),
+    "journal_unavailable": ReasonFacts(
+        503, "internal", True, "The gate cannot write its journal; free disk space or mend the disk."
+    ),
+    "overloaded": ReasonFacts(503, "internal", True, "The gate is at its bound; retry shortly."),
+    "stopping": ReasonFacts(503, "internal", True, "The gate is stopping; retry on the next connection."),
+    "internal": ReasonFacts(500, "internal", True, "This is a bug in Durward; report it with the call id."),
+    # Ends of a call that are no answer of ours.
+    "caller_gone": ReasonFacts(499, "caller", True, "The caller closed the connection."),
+}
+"""The closed list. `docs/reference/reasons.md` is generated from it; an anchor is the reason's own name."""
+
+
+class DurwardError(Exception):
+    """A call (or a command) that cannot go on.
+
+    `reason` is a key of `REASONS`; `message` says what happened, without any secret or prompt text; `param` names the member
+    at fault in the caller's body, if one is; `retry_after` is in seconds.
+    """
+
+    reason: str = "internal"
+
+    def __init__(self, message: str, *, reason: str = "", param: str | None = None, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.reason = reason or self.reason
+        self.param = param
+        self.facts = REASONS[self.reason]
+        self.remedy = remedy or self.facts.remedy
+        self.retry_after: float | None = None
+
+    @property
+    def status(self) -> int:
+        """The HTTP status with which a plain caller is answered."""
+        return self.facts.status
+
+
+class CallerError(DurwardError):
+    """The caller's fault: 4xx (501 and 505 for HTTP we do not speak)."""
+
+    reason = "bad_request"
+
+
+class Refused(DurwardError):
+    """A correct answer: the decision was no. `rule` names the rule that said so, None for deny by default."""
+
+    reason = "denied"
+
+    def __init__(self, message: str, *, rule: str | None = None, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.rule = rule
+
+
+class UpstreamError(DurwardError):
+    """The upstream's fault: unreachable, silent, malformed, cut."""
+
+    reason = "upstream_unreachable"
+
+
+class GateError(DurwardError):
+    """Our own fault or state: journal, overload, missing credential, a bug."""
+
+    reason = "internal"

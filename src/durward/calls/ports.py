@@ -1,0 +1,148 @@
+"""The outside world as the gate sees it: clock, randomness, the caller's exchange, the upstream's answer, the journal.
+
+`server/` builds the real ones; a simulation builds others. Nothing in the call path asks the operating system directly.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import msgspec
+
+from durward.calls.record import Closing, Opening
+from durward.calls.resource import Origin
+
+
+class Clock(Protocol):
+    """Wall time for records and windows, monotonic time for durations and deadlines."""
+
+    def time(self) -> float:
+        """Unix time in seconds."""
+
+    def monotonic(self) -> float:
+        """Seconds since an arbitrary moment; never goes back."""
+
+
+class Random(Protocol):
+    """A source of random bytes; the real one is the operating system's."""
+
+    def bytes(self, count: int) -> bytes: ...
+
+
+class RequestHead(msgspec.Struct, gc=False):
+    """A request's head, valid by grammar (RFC 9112), its framing already decided.
+
+    `fields` holds the headers the gate acts on, by lower-case name, values stripped of outer whitespace.
+    `forward` holds, in order and byte for byte, the header lines (without CRLF) that may go upstream; a field that is both read
+    and passed on stands in both. Hop-by-hop headers, key carriers and the gate's own headers are never in `forward`.
+    """
+
+    method: str
+    target: bytes
+    """The request-target as received: origin-form, or `*`."""
+    fields: dict[bytes, bytes]
+    forward: list[bytes]
+    length: int | None
+    """Bytes of the body: 0 without one, None when it comes chunked."""
+
+
+class Exchange(Protocol):
+    """One request on one caller's connection, and the answer to it. The task that holds it is cancelled when the caller hangs up."""
+
+    head: RequestHead
+    peer: str
+    """The caller's address, for sampling refusals; never authority."""
+    started: bool
+    """True once any byte of the final answer has been handed to the connection."""
+    congested: bool
+    """True while the caller reads slower than the answer is written; then await `drained()` before writing more."""
+
+    async def body(self, limit: int) -> bytes:
+        """The whole body. Raises CallerError `too_large` beyond `limit` bytes, `malformed_http`, `request_timeout`."""
+
+    async def chunk(self) -> bytes:
+        """The next bytes of the body, b"" at its end: for bodies that are passed on as they come."""
+
+    def send(self, status: int, lines: bytes, body: bytes) -> None:
+        """The whole answer at once. `lines` are header lines, each ended by CRLF, without framing headers."""
+
+    def begin(self, status: int, lines: bytes, length: int | None) -> None:
+        """Start an answer whose body follows by `write`; `length` None: until `end` (chunked, or close for HTTP/1.0)."""
+
+    def write(self, data: bytes) -> None:
+        """More of the body of an answer that has begun. Never blocks; mind `congested`."""
+
+    async def drained(self) -> None:
+        """Wait until the caller has read enough. Bounded by the edge's deadline for slow readers."""
+
+    def end(self) -> None:
+        """The answer is complete."""
+
+    def abort(self) -> None:
+        """Close the connection so that the caller sees an answer cut short (no terminal chunk)."""
+
+
+class Timeouts(msgspec.Struct, frozen=True, gc=False):
+    """Deadlines of one attempt, in seconds."""
+
+    connect: float = 5.0
+    first_byte: float = 300.0
+    between_chunks: float = 120.0
+
+
+class UpstreamAnswer(Protocol):
+    """An upstream's final (never 1xx) response head, and the body behind it."""
+
+    status: int
+    fields: dict[bytes, bytes]
+    """Headers the gate reads, lower-case name to value: content-type, content-encoding, retry-after, request ids."""
+    forward: list[bytes]
+    """Header lines that may go back to the caller, byte for byte, without CRLF; no hop-by-hop, framing, alt-svc, set-cookie."""
+    cookies: list[bytes]
+    """The Set-Cookie lines, kept apart: only `/api` passes them on."""
+    length: int | None
+    """Content-Length, 0 for an empty body, None when the end is found by chunks or by close."""
+
+    async def chunk(self) -> bytes:
+        """The next bytes of the body as they came (decoded from chunks), b"" at its end.
+
+        Raises UpstreamError `upstream_cut`, `upstream_silent`, `upstream_malformed`.
+        """
+
+    def ended(self) -> bool:
+        """True when every byte of the body has been handed out by `chunk` or lies complete in what it will hand out next."""
+
+    async def whole(self, limit: int) -> bytes | None:
+        """The whole body if it has at most `limit` bytes, else None and `chunk` still yields every byte."""
+
+    def cancel(self) -> None:
+        """Drop the rest: closes the connection unless the body had ended. Safe to call twice."""
+
+
+class Upstreams(Protocol):
+    """Sends one request to one origin."""
+
+    async def send(
+        self, origin: Origin, head: bytes, body: "bytes | Callable[[], Awaitable[bytes]]", timeouts: Timeouts
+    ) -> UpstreamAnswer:
+        """Write the head (request line to blank line, framing headers included) and the body, and wait for the final response head.
+
+        A body that comes in pieces is a function that answers the next one, b"" at the end; the head then says
+        `Transfer-Encoding: chunked` and the pool frames it, or says Content-Length and it is written as it comes.
+        Raises UpstreamError `upstream_unreachable`, `upstream_silent`, `upstream_malformed`, `upstream_cut`.
+        """
+
+
+class Journal(Protocol):
+    """The chained, append-only journal. Every method has written its line when it returns.
+
+    Raises GateError `journal_unavailable` where a line cannot be written; `settle` uses the reserve and raises only when that is full.
+    """
+
+    def intent(self, opening: Opening) -> None: ...
+
+    def settle(self, closing: Closing) -> None: ...
+
+    def refused(self, opening: Opening, closing: Closing) -> None: ...
+
+    def unavailable(self) -> bool:
+        """True while new calls cannot be recorded; readiness agrees."""

@@ -1,0 +1,121 @@
+"""What every model protocol offers, in the same words: read a request, write it on, follow an answer, render an error."""
+
+from typing import Literal, Protocol
+
+import msgspec
+
+from durward.calls.errors import DurwardError
+from durward.calls.usage import Usage
+
+Wire = Literal["openai", "anthropic", "gemini"]
+ObjectId = tuple[str, str]
+"""(kind, id) of an object that a provider stores: ("response", "resp_1"), ("file", "file-1")."""
+
+
+class ModelRequest(msgspec.Struct, gc=False):
+    """A model call's body, read once. `members` are its top-level members in order, duplicates gone, values byte for byte."""
+
+    model: str
+    stream: bool
+    members: dict[str, msgspec.Raw]
+    max_output: int | None = None
+    """The most output tokens that all choices together may have, None where the request names no bound."""
+    text_bytes: int = 0
+    """Upper bound of the input's text in UTF-8 bytes (a token is at least one byte)."""
+    bounded: bool = True
+    """False where the input holds more than text (images, audio, files, ids, server tools): no worst case can be computed."""
+    wants_usage: bool = False
+    """OpenAI chat streams: the caller asked for the usage chunk itself."""
+    claimed_user: str = ""
+    session: str = ""
+    """A session id that the body announces (Claude Code's metadata.user_id, Codex's client_metadata)."""
+    tags: dict[str, str] = {}
+    objects: tuple[ObjectId, ...] = ()
+    """Stored objects that the request names; they must belong to the caller."""
+
+
+class Answer(msgspec.Struct, gc=False):
+    """What a whole (not streamed) answer told."""
+
+    usage: Usage | None = None
+    model: str = ""
+    text_bytes: int = 0
+    """UTF-8 bytes of the generated text, tool arguments included, for the estimate."""
+    objects: tuple[ObjectId, ...] = ()
+    """Stored objects that the answer shows for the first time."""
+
+
+class StreamReader(Protocol):
+    """Follows one streamed answer. Bytes go in as they come, bytes that may be released come out, unchanged.
+
+    The terminal event, and all behind it, stays in `held` until the caller of this reader has settled the call. A partial event is
+    held back too; one larger than 1 MiB is let through unread, and `unread` counts it.
+    """
+
+    usage: Usage | None
+    model: str
+    text_bytes: int
+    objects: list[ObjectId]
+    ended: bool
+    """True once the terminal event is in `held`."""
+    finished: bool
+    """True once the answer is known to be complete in content (finish reason seen), terminal event or not."""
+    error: str
+    """The wire's error event was seen: its type or code; it is terminal too."""
+    unread: int
+
+    def feed(self, data: bytes) -> bytes:
+        """Bytes that may be released now."""
+
+    def take_held(self) -> bytes:
+        """What was held back, to be released after settling; later `feed`s then release everything at once."""
+
+    def finish(self) -> bytes:
+        """The upstream ended: whatever was not yet released (also without a terminal event)."""
+
+    def at_boundary(self) -> bool:
+        """True when what was released so far ends between two events, where an empty line does no harm."""
+
+
+class Rendered(msgspec.Struct, gc=False):
+    """An answer of ours: status, header lines each ended by CRLF (no framing headers), body."""
+
+    status: int
+    lines: bytes
+    body: bytes
+
+
+class ModelListing(msgspec.Struct, gc=False):
+    """One model as `GET …/models` shows it."""
+
+    name: str
+    provider: str
+
+
+class ModelProtocol(Protocol):
+    """One module of `protocols/` that speaks model calls. The instance has no state."""
+
+    name: str
+    """The record's `protocol`: openai_chat, openai_responses, openai_embeddings, anthropic, gemini."""
+    wire: Wire
+
+    def read(self, body: bytes, model: str, stream: bool | None) -> ModelRequest:
+        """Read a request body. `model` and `stream` come from the address where the wire puts them there (Gemini), else "" and None.
+
+        Raises CallerError `malformed_json` (with the byte position), `bad_request`, `ambiguous_member`.
+        """
+
+    def write(self, request: ModelRequest, model: str, ask_usage: bool) -> bytes:
+        """The body for the upstream: members re-joined, the model's upstream name spliced in, `stream_options.include_usage` if asked."""
+
+    def answer(self, body: bytes) -> Answer:
+        """Read a whole 2xx answer. Never raises: what cannot be read is simply not there."""
+
+    def stream(self, request: ModelRequest, hide_usage: bool) -> StreamReader:
+        """A reader for a streamed answer; `hide_usage` takes out the usage chunk that only the gate had asked for."""
+
+    def write_error(self, error: DurwardError, call: str) -> Rendered:
+        """The error in this wire's own shape: code = reason, message = what, remedy, call id."""
+
+    def write_error_event(self, error: DurwardError, call: str) -> bytes:
+        """The error as an event of this wire's stream, b"" where the wire has none."""
