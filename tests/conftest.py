@@ -9,6 +9,8 @@ import pytest
 import uvloop
 from hypothesis import settings
 
+from tests.peers.install import installed
+
 # The same examples in every run: a red property is red for everybody, and green again only by a change.
 settings.register_profile("fixed", derandomize=True, deadline=None, database=None, print_blob=True)
 settings.load_profile("fixed")
@@ -32,6 +34,12 @@ def recorded_traffic() -> Path | None:
 def cassettes() -> Path | None:
     """Recorded provider traffic. A test that asks for it is left out, and counted, where there is none."""
     return recorded_traffic()
+
+
+@pytest.fixture(scope="session")
+def peers() -> Path:
+    """The folder of the command line clients and the independent upstream. Where they cannot be had, the test is red."""
+    return installed()
 
 
 @pytest.hookimpl(tryfirst=True)
