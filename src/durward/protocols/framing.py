@@ -5,6 +5,7 @@ exceeds the bounds below. Trailer fields are checked and dropped (§7.1.2 allows
 """
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
@@ -25,7 +26,7 @@ _QUOTED = rb'"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff
 _EXTENSION = rb";[\t ]*+%b(?:[\t ]*+=[\t ]*+(?:%b|%b))?+[\t ]*+" % (TOKEN, TOKEN, _QUOTED)
 _plain_size_line = re.compile(_SIZE + rb"\r\n").match
 _size_line = re.compile(rb"%b((?:%b)*+)\r\n" % (_SIZE, _EXTENSION)).match
-_size_line_begun = re.compile(rb"[0-9A-Fa-f]{1,16}+(?:;[^\r\n]*+)?+\r?").fullmatch
+_size_line_begun = re.compile(rb"[0-9A-Fa-f]{1,16}+(?:;[^\r\n]{,%d}+)?+\r?" % (EXTENSION_BYTES - 1)).fullmatch
 _trailer_line = re.compile(rb"%b:%b\r\n" % (TOKEN, FIELD_VALUE)).match
 _trailer_line_begun = re.compile(rb"[^\r\n]*+\r?").fullmatch
 
@@ -53,7 +54,9 @@ class Chunks:
         self.rest = b""
         self._held = b""  # a line, or the end of a chunk, that has not come whole
         self._left = 0  # bytes of data that the chunk in hand still lacks
-        self._step = Chunks._read_size  # a plain function: a bound method would make a cycle
+        self._step: Callable[[Chunks, bytes, int, list[bytes]], int | None] = (
+            Chunks._read_size
+        )  # a plain function: a bound method would make a cycle
         self._trailer_bytes = 0
         self._trailer_lines = 0
 
@@ -90,7 +93,7 @@ class Chunks:
     def _read_size(self, data: bytes, at: int, _pieces: list[bytes]) -> int | None:
         match = _size_line(data, at)
         if match is None:
-            if at == len(data) or (_size_line_begun(data, at) and len(data) - at <= 16 + EXTENSION_BYTES + 1):
+            if at == len(data) or _size_line_begun(data, at):
                 return None
             raise FramingError("chunk size line is malformed")
         if len(match[2]) > EXTENSION_BYTES:
