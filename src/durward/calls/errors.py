@@ -74,6 +74,16 @@ REASONS: dict[str, ReasonFacts] = {
     "overloaded": ReasonFacts(503, "internal", True, "The gate is at its bound; retry shortly."),
     "stopping": ReasonFacts(503, "internal", True, "The gate is stopping; retry on the next connection."),
     "internal": ReasonFacts(500, "internal", True, "This is a bug in Durward; report it with the call id."),
+    "state_unavailable": ReasonFacts(
+        503, "internal", True, "Make the data directory readable and writable for the gate's user, and free disk space."
+    ),
+    # Commands: a caller's fault ends with exit code 2, all else with 1.
+    "agent_exists": ReasonFacts(
+        409, "caller", False, "Choose another name, or give the agent a new key with `durward agent rotate`."
+    ),
+    "agent_unknown": ReasonFacts(404, "caller", False, "Name one of the agents that `durward agent list` shows."),
+    "already_running": ReasonFacts(409, "internal", False, "Stop it first, or start with another `data_dir`."),
+    "address_in_use": ReasonFacts(409, "internal", False, "Stop what listens there, or listen elsewhere."),
     # Ends of a call that are no answer of ours.
     "caller_gone": ReasonFacts(499, "caller", True, "The caller closed the connection."),
 }
