@@ -43,6 +43,8 @@ class Answer(msgspec.Struct, gc=False):
     """UTF-8 bytes of the generated text, tool arguments included, for the estimate."""
     objects: tuple[ObjectId, ...] = ()
     """Stored objects that the answer shows for the first time."""
+    finished: bool = True
+    """As for a stream: a whole answer's numbers are final."""
 
 
 class StreamReader(Protocol):

@@ -1,0 +1,297 @@
+"""The sentence: one call, from arrival to record.
+
+    identify → resolve → authorize → route → [credential → send]* → meter → record
+
+Written once for every kind of traffic. Doors never call stages; what differs between kinds is said by their protocol, their catalog
+entry and their price, never by another order of steps.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from durward.calls.decision import Decision
+from durward.calls.errors import CallerError, DurwardError, GateError, Refused, UpstreamError
+from durward.calls.identifiers import uuid7
+from durward.calls.ports import Clock, Exchange, Journal, Random, RequestHead, UpstreamAnswer, Upstreams
+from durward.calls.principal import Principal
+from durward.calls.record import Closing, Opening
+from durward.calls.resource import Resource, Target
+from durward.catalog.catalog import Catalog
+from durward.catalog.listing import Listings, known_names, visible
+from durward.catalog.models import nearest, unknown_model
+from durward.config.settings import Provider, Settings
+from durward.credentials.presented import Presented
+from durward.identity.keys import Keys
+from durward.metering.meter import Meter
+from durward.metering.prices import Prices
+from durward.policy.rules import Policy
+from durward.protocols.announced import read_announced
+from durward.protocols.arrival import Arrival, read_arrival
+from durward.protocols.bodies import OTHER_BODY_LIMIT, read_model_request
+from durward.protocols.speakers import HTTP, LISTINGS, Speaker, follow
+from durward.protocols.wire import ModelRequest, Wire
+from durward.records.entry import Entry
+from durward.records.times import timestamp
+from durward.routing.plan import falls_over, falls_over_error, plan
+from durward.upstreams.endpoint import Endpoint, read_endpoint
+from durward.upstreams.lists import fetch_models
+from durward.upstreams.relay import Pulse, Relay, answer_lines
+from durward.upstreams.request import Outbound
+
+WHOLE_ANSWER_LIMIT = 16 * 2**20
+"""A plain answer is read whole up to this size; a larger one is passed on as it comes, its usage estimated."""
+LISTED = ("generate", "embed", "count")
+"""A listing shows a model that the agent may use in any of these ways."""
+
+
+class Way(NamedTuple):
+    """The way to one upstream: where it is, what is presented there, and how its answers are read."""
+
+    endpoint: Endpoint
+    presented: Presented
+    asks_usage: bool = False
+    body_limit: int = OTHER_BODY_LIMIT
+
+
+class Snapshot:
+    """The stages built from one configuration; a call keeps the one it started with."""
+
+    def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
+        self.catalog = Catalog(settings)
+        self.policy = Policy(settings.policies, settings.mode)
+        self.prices = Prices(settings)
+        self.providers: dict[str, Way] = {}
+        for provider in settings.providers:
+            endpoint = read_endpoint(provider.name, provider.base_url, provider.timeouts)
+            presented = Presented(provider.credential, endpoint.origin, environment)
+            self.providers[provider.name] = Way(endpoint, presented, provider.stream_usage == "ask")
+        self.apis: dict[str, Way] = {}
+        for api in settings.apis:
+            endpoint = read_endpoint(api.name, api.base_url, api.timeouts)
+            presented = Presented(api.credential, endpoint.origin, environment)
+            self.apis[api.name] = Way(endpoint, presented, body_limit=api.body_limit)
+
+    def way(self, arrival: Arrival, target: Target) -> Way:
+        """The way to a target of a call."""
+        return (self.apis if arrival.address.door == "api" else self.providers)[target.upstream]
+
+    def worst_case(self, resource: Resource, request: ModelRequest) -> int | None:
+        """Nano-dollars that the dearest candidate can cost at most; None where no such bound can be computed."""
+        if resource.action == "count":
+            return 0
+        dearest = 0
+        for target in resource.targets:
+            price = self.prices.of(target.upstream, target.model, resource.name)
+            output = 0 if resource.action == "embed" else request.max_output
+            cost = price.worst_case(request.text_bytes, output) if price is not None and request.bounded else None
+            if cost is None:
+                return None
+            dearest = max(dearest, cost)
+        return dearest
+
+
+class Gateway:
+    """One gate: a snapshot of the stages, and the ports to the outside. `handle` is the app of the edge."""
+
+    def __init__(
+        self, snapshot: Snapshot, keys: Keys, journal: Journal, upstreams: Upstreams, clock: Clock, random: Random
+    ) -> None:
+        self._snapshot = snapshot
+        self._keys = keys
+        self._journal = journal
+        self._upstreams = upstreams
+        self._clock = clock
+        self._random = random
+        self._listings = Listings(clock, self._fetch_models)
+        self.pulse = Pulse(clock)
+        self.stopping = False
+
+    async def handle(self, exchange: Exchange) -> None:
+        """Answer one request. Whatever happens, the caller gets an answer in its own wire and the call its record."""
+        call = uuid7(int(self._clock.time() * 1000), self._random.bytes(10))
+        speaker: Speaker = HTTP
+        entry: Entry | None = None
+        try:
+            arrival = read_arrival(exchange.head, self._snapshot.catalog.wire_of)
+            speaker = arrival.speaker
+            if arrival.address.door in ("health", "ready"):
+                self._report_health(exchange, arrival.address.door == "ready")
+                return
+            principal = self._keys.identify(exchange.head.fields, arrival.query.key)
+            entry = Entry(self._journal, self._clock, self._opening(call, principal, arrival, exchange.head))
+            await self._govern(exchange, arrival, principal, entry)
+        except DurwardError as error:
+            _refuse(exchange, speaker, entry, error, call)
+        except asyncio.CancelledError:
+            if entry is not None:
+                entry.fail(CallerError("The caller hung up.", reason="caller_gone"), exchange.started)
+            raise
+        except Exception:
+            _refuse(exchange, speaker, entry, GateError("The gate failed."), call)
+            raise
+
+    def _opening(self, call: str, principal: Principal, arrival: Arrival, head: RequestHead) -> Opening:
+        announced = read_announced(head.fields)
+        return Opening(
+            call,
+            timestamp(self._clock.time()),
+            principal.agent,
+            protocol=(arrival.route.protocol if arrival.route else "") or "http",
+            tenant=principal.tenant,
+            team=principal.team,
+            app=principal.app,
+            session=announced.session,
+            trace=announced.trace or self._random.bytes(16).hex(),
+            parent=announced.parent,
+            method=head.method,
+            query=",".join(arrival.query.names),
+            tags=announced.tags,
+            client=announced.client,
+        )
+
+    async def _govern(self, exchange: Exchange, arrival: Arrival, principal: Principal, entry: Entry) -> None:
+        snapshot = self._snapshot
+        if arrival.route is not None and arrival.route.kind in ("listing", "entry"):
+            await self._list(exchange, arrival, principal, entry)
+            return
+        request = await read_model_request(exchange, arrival) if arrival.protocol is not None else None
+        if request is not None:
+            entry.claim(request)
+        try:
+            resource = snapshot.catalog.resolve(arrival, exchange.head.method, request)
+        except CallerError as error:
+            raise self._suggesting(error, arrival, principal) from None
+        decision = snapshot.policy.decide(principal, resource)
+        entry.decided(resource, decision)
+        if not decision.allows:
+            raise Refused(decision.message, rule=decision.rule)
+        entry.open(None if request is None else snapshot.worst_case(resource, request))
+        outbound = Outbound(exchange, arrival, request, entry.opening)
+        relay = Relay(exchange, self._clock, self.pulse)
+        meter = Meter(resource.action, request.text_bytes) if request is not None else None
+
+        def measure(closing: Closing) -> None:
+            closing.bytes_in = outbound.bytes_in
+            closing.bytes_out = relay.bytes_out
+            if meter is not None:
+                meter.measure(closing)
+
+        entry.measure = measure
+        answer = await self._attempt(arrival, resource, outbound, meter, entry)
+        try:
+            await self._answer(arrival, request, relay, answer, meter, entry)
+        finally:
+            answer.cancel()
+
+    async def _attempt(
+        self, arrival: Arrival, resource: Resource, outbound: Outbound, meter: Meter | None, entry: Entry
+    ) -> UpstreamAnswer:
+        """Try the targets in order until one answers with anything but its own failure. Raises UpstreamError of the last one."""
+        snapshot = self._snapshot
+        targets = plan(resource)
+        for target in targets:
+            way = snapshot.way(arrival, target)
+            credential = way.presented.lines(way.endpoint.origin, outbound.fields)
+            attempt = entry.attempt(target)
+            if meter is None:
+                head, body = outbound.to_http(way.endpoint, credential, way.body_limit)
+            else:
+                head, body = outbound.to_model(target, way.endpoint, credential, way.asks_usage)
+                meter.sends(snapshot.prices.of(target.upstream, target.model, resource.name))
+            try:
+                answer = await self._upstreams.send(way.endpoint.origin, head, body, way.endpoint.timeouts)
+            except UpstreamError as error:
+                entry.attempted(attempt, 0, error.reason)
+                if meter is not None and falls_over_error(error):
+                    meter.void()
+                if target is targets[-1] or not falls_over_error(error):
+                    raise
+                continue
+            entry.attempted(attempt, answer.status, "")
+            if target is targets[-1] or not falls_over(answer.status):
+                return answer
+            answer.cancel()
+        raise GateError("A resource has no target.")
+
+    async def _answer(
+        self,
+        arrival: Arrival,
+        request: ModelRequest | None,
+        relay: Relay,
+        answer: UpstreamAnswer,
+        meter: Meter | None,
+        entry: Entry,
+    ) -> None:
+        """Relay the answer in the way its kind needs; the call is settled before the answer's terminal event."""
+        entry.answered(answer)
+        lines = answer_lines(entry.opening.id, answer, cookies=arrival.address.door == "api")
+        if request is None or meter is None or arrival.protocol is None:
+            await relay.opaque(answer, lines, lambda: entry.settle(answer.status))
+            return
+        if answer.status >= 400:
+            meter.void()
+        hide = self._snapshot.providers[entry.closing.provider].asks_usage and not request.wants_usage
+        reader = follow(arrival.protocol, request, answer, hide)
+        if reader is not None:
+            meter.follow(reader)
+            await relay.stream(answer, lines, reader, lambda: entry.settle(answer.status, reader.error))
+            return
+        body = await answer.whole(WHOLE_ANSWER_LIMIT)
+        if body is None:
+            await relay.opaque(answer, lines, lambda: entry.settle(answer.status))
+            return
+        if answer.status < 400:
+            meter.follow(arrival.protocol.answer(body))
+        relay.whole(answer.status, lines, body, lambda: entry.settle(answer.status))
+
+    async def _list(self, exchange: Exchange, arrival: Arrival, principal: Principal, entry: Entry) -> None:
+        """What this agent may use, in the shape of the asking wire; it needs no rule of its own."""
+        route, catalog = arrival.route, self._snapshot.catalog
+        assert route is not None
+        entry.decided(Resource(f"models/{route.model}", "list", "read"), Decision("allow", None))
+        entry.open(None)
+        shown = await visible(catalog.models, self._listings, arrival, self._shows(principal))
+        listing = LISTINGS[route.wire]
+        if route.kind == "listing":
+            rendered = listing.write_models(shown)
+        else:
+            found = next((entry for entry in shown if entry.name == route.model), None)
+            if found is None:
+                raise self._suggesting(unknown_model(route.model), arrival, principal)
+            rendered = listing.write_model(found)
+        entry.settle(rendered.status)
+        exchange.send(rendered.status, rendered.lines + b"Durward-Call: %b\r\n" % entry.opening.id.encode(), rendered.body)
+
+    def _shows(self, principal: Principal) -> Callable[[Resource], bool]:
+        return lambda resource: self._snapshot.policy.lists(principal, resource, LISTED)
+
+    async def _fetch_models(self, provider: Provider, wire: Wire) -> list[str]:
+        way = self._snapshot.providers[provider.name]
+        credential = way.presented.lines(way.endpoint.origin, {})
+        return await fetch_models(self._upstreams, way.endpoint, wire, credential)
+
+    def _suggesting(self, error: CallerError, arrival: Arrival, principal: Principal) -> CallerError:
+        """An unknown model's refusal names the nearest that this agent may use."""
+        if error.reason == "model_unknown" and arrival.route is not None:
+            known = known_names(self._snapshot.catalog.models, self._listings, arrival.route.wire, self._shows(principal))
+            if close := nearest(error.message, known):
+                error.message += f" The nearest you may use: {', '.join(close)}."
+        return error
+
+    def _report_health(self, exchange: Exchange, ready: bool) -> None:
+        well = not ready or not (self.stopping or self._journal.unavailable())
+        exchange.send(200 if well else 503, b"Content-Type: text/plain\r\nCache-Control: no-store\r\n", b"ok\n" if well else b"not ready\n")
+
+
+def _refuse(exchange: Exchange, speaker: Speaker, entry: Entry | None, error: DurwardError, call: str) -> None:
+    """The one place where an error becomes an answer: the record first, then the caller, in its own wire."""
+    if entry is not None:
+        entry.fail(error, exchange.started)
+    if not exchange.started:
+        rendered = speaker.write_error(error, call)
+        exchange.send(rendered.status, rendered.lines, rendered.body)
+        return
+    if event := speaker.write_error_event(error, call):
+        exchange.write(event)
+    exchange.abort()

@@ -1,0 +1,36 @@
+"""What a request's head says before its body is read: address, query, route, and who speaks for it when it is refused."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from durward.calls.ports import RequestHead
+from durward.protocols.addresses import Address, Query, Route, read_path, read_query, read_route, split_target
+from durward.protocols.speakers import PROTOCOLS, Speaker, speaker_of
+from durward.protocols.wire import ModelProtocol, Wire
+
+
+class Arrival(msgspec.Struct, gc=False):
+    """A call as far as its head tells. `route` is None for the doors that no model wire serves."""
+
+    address: Address
+    query: Query
+    route: Route | None
+    protocol: ModelProtocol | None
+    """Reads the body; None unless the route is inference."""
+    speaker: Speaker
+
+
+def read_arrival(head: RequestHead, wire_of: Callable[[str], Wire | None]) -> Arrival:
+    """Read a head. `wire_of` tells which wire a provider named in the address speaks (None: any, or unknown).
+
+    Raises CallerError `bad_path`, `not_found`, `conflicting_keys`.
+    """
+    raw, raw_query = split_target(head.target)
+    address = read_path(raw)
+    query = read_query(raw_query)
+    if address.door not in ("model", "provider"):
+        return Arrival(address, query, None, None, speaker_of(None, ""))
+    wire = address.wire if address.door == "model" else wire_of(address.upstream)
+    route = read_route(head.method, address, wire, head.fields)
+    return Arrival(address, query, route, PROTOCOLS.get(route.protocol), speaker_of(route.wire, route.protocol))

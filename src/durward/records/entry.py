@@ -1,0 +1,118 @@
+"""One call's way into the journal: opened once, closed once, whatever happens between."""
+
+from collections.abc import Callable
+
+from durward.calls.decision import Decision
+from durward.calls.errors import DurwardError, GateError
+from durward.calls.ports import Clock, Journal, UpstreamAnswer
+from durward.calls.record import Closing, Opening, Outcome
+from durward.calls.resource import Resource, Target
+from durward.calls.usage import Attempt
+from durward.protocols.wire import ModelRequest
+
+REQUEST_IDS = (b"x-request-id", b"request-id", b"x-goog-request-id")
+ID_LENGTH = 128
+
+class Entry:
+    """The record of one call while it runs. `close` is safe to call again: the first end is the one that counts."""
+
+    __slots__ = ("_clock", "_journal", "_opened", "_started", "closed", "closing", "measure", "opening")
+
+    def __init__(self, journal: Journal, clock: Clock, opening: Opening) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._started = clock.monotonic()
+        self._opened = False
+        self.closed = False
+        self.opening = opening
+        self.closing = Closing(opening.id, "unknown")
+        self.measure: Callable[[Closing], None] | None = None
+        """Fills in what the call used, just before the closing half is written."""
+
+    def decided(self, resource: Resource, decision: Decision) -> None:
+        """What was asked for and what policy said, also when the call will be refused."""
+        opening = self.opening
+        opening.resource = resource.name
+        opening.action = resource.action
+        opening.effect = resource.effect
+        opening.decision = decision.verdict
+        opening.rule = decision.rule
+
+    def open(self, reserved: int | None) -> None:
+        """Write the intent. Nothing may go upstream before. Raises GateError `journal_unavailable`."""
+        self.opening.reserved_nano = reserved
+        self._journal.intent(self.opening)
+        self._opened = True
+
+    def attempt(self, target: Target) -> Attempt:
+        """Note that a target is tried now."""
+        attempt = Attempt(target.upstream, target.model, 0, "", self._elapsed())
+        self.closing.attempts.append(attempt)
+        self.closing.provider = target.upstream
+        self.closing.upstream_model = target.model
+        return attempt
+
+    def attempted(self, attempt: Attempt, status: int, reason: str) -> None:
+        """Note how the attempt ended: with an answer's status, or with a reason and none."""
+        attempt.duration_ms = round(self._elapsed() - attempt.duration_ms, 3)
+        attempt.status = status
+        attempt.reason = reason
+
+    def answered(self, answer: UpstreamAnswer) -> None:
+        """Note that the upstream's answer has begun, and the id it gave the request."""
+        self.closing.first_byte_ms = round(self._elapsed(), 3)
+        found = next((answer.fields[name] for name in REQUEST_IDS if name in answer.fields), b"")
+        self.closing.request_id = found[:ID_LENGTH].decode("latin-1")
+
+    def claim(self, request: ModelRequest) -> None:
+        """What the body claims: model, user, session, tags. Recorded, never decided by."""
+        opening = self.opening
+        opening.model = request.model
+        opening.claimed_user = request.claimed_user[:ID_LENGTH]
+        opening.session = opening.session or request.session[:ID_LENGTH]
+        if request.tags:
+            opening.tags = {**request.tags, **opening.tags}
+
+    def settle(self, status: int, stream_error: str = "") -> None:
+        """Close as the upstream ended it: ok, or failed where it answered with an error, in its status or inside its stream."""
+        if stream_error:
+            self.close("failed", status, "stream_error")
+        elif status >= 400:
+            self.close("failed", status, "upstream_error")
+        else:
+            self.close("ok", status)
+
+    def close(self, outcome: Outcome, status: int, reason: str = "") -> None:
+        """Write how the call ended. Nothing that completes the answer may be released before.
+
+        Raises GateError `journal_unavailable` where even the reserve is full.
+        """
+        if self.closed:
+            return
+        self.closed = True
+        closing = self.closing
+        closing.outcome = outcome
+        closing.status = status
+        closing.reason = reason
+        closing.duration_ms = round(self._elapsed(), 3)
+        if not self._opened:
+            self._journal.refused(self.opening, closing)
+            return
+        if self.measure is not None:
+            self.measure(closing)
+        self._journal.settle(closing)
+
+    def fail(self, error: DurwardError, begun: bool) -> None:
+        """Close after an error, as far as the journal can still be written: the error itself must reach the caller.
+
+        `begun`: the caller has already had a part of the answer.
+        """
+        outcome: Outcome = "cut" if begun else "failed" if error.facts.fault == "upstream" else "refused"
+        try:
+            self.close(outcome, error.status, error.reason)
+        except GateError:
+            # The journal counts what it could not write; recovery turns the open intent into `unknown`.
+            self.closed = True
+
+    def _elapsed(self) -> float:
+        return (self._clock.monotonic() - self._started) * 1000

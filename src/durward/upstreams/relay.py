@@ -1,0 +1,126 @@
+"""Brings one upstream answer to the caller: as one piece, as a followed stream, or as opaque bytes.
+
+Each way settles the call before its terminal event, or its last bytes, are released: `settle` is called exactly then, and what it
+raises keeps them back.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from durward.calls.errors import UpstreamError
+from durward.calls.ports import Clock, Exchange, UpstreamAnswer
+from durward.protocols.wire import StreamReader
+
+QUIET_SECONDS = 15.0
+"""Silence after which an event stream gets an empty line, so that nothing between caller and gate takes it for dead."""
+
+Settle = Callable[[], None]
+
+
+def answer_lines(call: str, answer: UpstreamAnswer, cookies: bool) -> bytes:
+    """The header lines of an answer that is passed on: the call's id, then the upstream's own."""
+    lines = [b"Durward-Call: " + call.encode(), *answer.forward]
+    if cookies:
+        lines += answer.cookies
+    lines.append(b"")
+    return b"\r\n".join(lines)
+
+
+class Pulse:
+    """Open event streams that may need a heartbeat. One coarse tick serves them all."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._streams: dict[Exchange, tuple[StreamReader, list[float]]] = {}
+
+    def watch(self, exchange: Exchange, reader: StreamReader) -> list[float]:
+        """Have `exchange` kept alive until `forget`; the answer's one element is the time of the last byte, to be kept current."""
+        last = [self._clock.monotonic()]
+        self._streams[exchange] = (reader, last)
+        return last
+
+    def forget(self, exchange: Exchange) -> None:
+        self._streams.pop(exchange, None)
+
+    def beat(self) -> None:
+        """Write an empty line to every stream that has been silent for 15 s and stands between two events. Call each second."""
+        now = self._clock.monotonic()
+        for exchange, (reader, last) in self._streams.items():
+            if now - last[0] >= QUIET_SECONDS and reader.at_boundary() and not exchange.congested:
+                exchange.write(b"\n")
+                last[0] = now
+
+
+class Relay:
+    """Counts what went to the caller: `bytes_out` of body."""
+
+    __slots__ = ("_clock", "_exchange", "_pulse", "bytes_out")
+
+    def __init__(self, exchange: Exchange, clock: Clock, pulse: Pulse) -> None:
+        self._exchange = exchange
+        self._clock = clock
+        self._pulse = pulse
+        self.bytes_out = 0
+
+    def whole(self, status: int, lines: bytes, body: bytes, settle: Settle) -> None:
+        """An answer that was read whole."""
+        self.bytes_out = len(body)
+        settle()
+        self._exchange.send(status, lines, body)
+
+    async def stream(self, answer: UpstreamAnswer, lines: bytes, reader: StreamReader, settle: Settle) -> None:
+        """A followed event stream; `settle` runs before the terminal event, or at a clean end without one.
+
+        Raises UpstreamError: of the upstream's connection, or `upstream_cut` where the stream ended before its content did.
+        """
+        self._exchange.begin(answer.status, lines, None)
+        last = self._pulse.watch(self._exchange, reader)
+        try:
+            while data := await answer.chunk():
+                last[0] = self._clock.monotonic()
+                await self._release(self._next(reader, data, settle))
+            rest = reader.finish()
+            if not (reader.ended or reader.finished):
+                await self._release(rest)
+                raise UpstreamError("The upstream ended its stream before the answer was complete.", reason="upstream_cut")
+            settle()
+            await self._release(rest)
+            self._exchange.end()
+        finally:
+            self._pulse.forget(self._exchange)
+
+    @staticmethod
+    def _next(reader: StreamReader, data: bytes, settle: Settle) -> bytes:
+        if not reader.ended:
+            released = reader.feed(data)
+            if not reader.ended:
+                return released
+            settle()
+            return released + reader.take_held()
+        return reader.feed(data)
+
+    async def opaque(self, answer: UpstreamAnswer, lines: bytes, settle: Settle) -> None:
+        """Bytes as they come. The last bytes of a known length, or the end of any other, wait for `settle`."""
+        if answer.ended() and answer.length == 0:
+            settle()
+            self._exchange.begin(answer.status, lines, 0)
+            self._exchange.end()
+            return
+        self._exchange.begin(answer.status, lines, answer.length)
+        while data := await answer.chunk():
+            if answer.ended():
+                self.bytes_out += len(data)
+                settle()
+                self._exchange.write(data)
+                break
+            await self._release(data)
+        settle()
+        self._exchange.end()
+
+    async def _release(self, data: bytes) -> None:
+        if not data:
+            return
+        self.bytes_out += len(data)
+        self._exchange.write(data)
+        if self._exchange.congested:
+            await self._exchange.drained()
