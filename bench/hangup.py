@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import re
+from typing import cast
 
 from bench import prompts
 from bench.processes import BenchError
@@ -23,8 +24,7 @@ class Provider(asyncio.Protocol):
         self.call: int | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         self.received += data
