@@ -85,9 +85,12 @@ def prepare(place: Place) -> None:
 
 
 @contextlib.contextmanager
-def process(place: Place, core: int, words: list[str], env: dict[str, str] | None = None) -> Iterator[int]:
+def process(
+    place: Place, core: int, words: list[str], env: dict[str, str] | None = None
+) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a command pinned to a core, its output in a file; terminate it at the end."""
     output = place.folder / f"{Path(words[0]).name}.out"
+    output.unlink(missing_ok=True)
     with output.open("ab") as out:
         child = subprocess.Popen(
             ["taskset", "-c", str(core), *words],
@@ -98,9 +101,9 @@ def process(place: Place, core: int, words: list[str], env: dict[str, str] | Non
             cwd=HERE.parent,
         )
     try:
-        yield child.pid
+        yield child
         if child.poll() is not None:
-            raise BenchError(f"{words[0]} ended during the measurement:\n{output.read_text()[-1000:]}")
+            raise BenchError(f"{words[0]} ended during the measurement: {_last_lines(output)}")
     finally:
         child.send_signal(signal.SIGTERM)
         try:
@@ -108,6 +111,10 @@ def process(place: Place, core: int, words: list[str], env: dict[str, str] | Non
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
+
+
+def _last_lines(output: Path) -> str:
+    return " | ".join(output.read_text(errors="replace").split("\n")[-4:]).strip(" |")
 
 
 def listens(port: int) -> bool:
@@ -135,9 +142,9 @@ def streaming_provider(place: Place) -> Iterator[None]:
 @contextlib.contextmanager
 def proxy(place: Place, port: int) -> Iterator[Subject]:
     words = ["nginx", "-p", str(place.folder), "-c", str(place.folder / "proxy.conf"), "-g", "daemon off;"]
-    with process(place, place.subject_core, words) as pid:
+    with process(place, place.subject_core, words) as child:
         wait_until(lambda: listens(port), 10, "nginx as proxy")
-        yield Subject(pid, port, None)
+        yield Subject(child.pid, port, None)
 
 
 def write_config(place: Place, base_url: str, data_dir: Path) -> Path:
@@ -161,12 +168,11 @@ def write_config(place: Place, base_url: str, data_dir: Path) -> Path:
 def gate(place: Place, base_url: str, data_dir: Path) -> Iterator[Subject]:
     config = write_config(place, base_url, data_dir)
     env = os.environ | {"BENCH_CREDENTIAL": "sk-upstream"}
-    with process(place, place.subject_core, [str(DURWARD), "up", "-c", str(config)], env) as pid:
-        try:
-            wait_until(lambda: ready(place.ports.gate), 30, "the gate's /readyz")
-        except BenchError as error:
-            raise BenchError(f"{error}\n{(place.folder / 'durward.out').read_text()[-1000:]}") from None
-        yield Subject(pid, place.ports.gate, config)
+    with process(place, place.subject_core, [str(DURWARD), "up", "-c", str(config)], env) as child:
+        wait_until(lambda: child.poll() is not None or ready(place.ports.gate), 30, "the gate's /readyz")
+        if child.poll() is not None:
+            raise BenchError(f"durward up: exit {child.returncode}: {_last_lines(place.folder / 'durward.out')}")
+        yield Subject(child.pid, place.ports.gate, config)
 
 
 def ready(port: int) -> bool:
