@@ -190,9 +190,8 @@ def roles(supervisor: int) -> dict[str, int]:
     """The gate's processes by what they are."""
     found = {"supervisor": supervisor}
     for pid in tree(supervisor)[1:]:
-        for role in ("gate", "office"):
-            if re.search(rf"\b(?:durward[.: ]\S*)?{role}\b", command(pid)):
-                found[role] = pid
+        if module := re.search(r" -m durward\.(?:server\.)?(gate|office)\b", command(pid)):
+            found[module[1]] = pid
     if missing := {"gate", "office"} - found.keys():
         raise BenchError(f"no process of the supervisor is the {' or the '.join(sorted(missing))}")
     return found
