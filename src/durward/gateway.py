@@ -7,8 +7,7 @@ entry and their price, never by another order of steps.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
 
 from durward.calls.decision import Decision
 from durward.calls.errors import CallerError, DurwardError, GateError, Refused, UpstreamError
@@ -16,79 +15,30 @@ from durward.calls.identifiers import uuid7
 from durward.calls.ports import Clock, Exchange, Journal, Random, RequestHead, UpstreamAnswer, Upstreams
 from durward.calls.principal import Principal
 from durward.calls.record import Closing, Opening
-from durward.calls.resource import Resource, Target
-from durward.catalog.catalog import Catalog
+from durward.calls.resource import Action, Resource
 from durward.catalog.listing import Listings, known_names, visible
 from durward.catalog.models import nearest, unknown_model
-from durward.config.settings import Provider, Settings
-from durward.credentials.presented import Presented
+from durward.config.settings import Provider
 from durward.identity.keys import Keys
 from durward.metering.meter import Meter
-from durward.metering.prices import Prices
-from durward.policy.rules import Policy
 from durward.protocols.announced import read_announced
 from durward.protocols.arrival import Arrival, read_arrival
-from durward.protocols.bodies import OTHER_BODY_LIMIT, read_model_request
+from durward.protocols.bodies import Asked, read_asked
+from durward.protocols.objects import shown_objects
 from durward.protocols.speakers import HTTP, LISTINGS, Speaker, follow
-from durward.protocols.wire import ModelRequest, Wire
+from durward.protocols.wire import ObjectId, Wire
 from durward.records.entry import Entry
 from durward.records.times import timestamp
 from durward.routing.plan import falls_over, falls_over_error, plan
-from durward.upstreams.endpoint import Endpoint, read_endpoint
+from durward.snapshot import Snapshot
 from durward.upstreams.lists import fetch_models
 from durward.upstreams.relay import Pulse, Relay, answer_lines
 from durward.upstreams.request import Outbound
 
 WHOLE_ANSWER_LIMIT = 16 * 2**20
 """A plain answer is read whole up to this size; a larger one is passed on as it comes, its usage estimated."""
-LISTED = ("generate", "embed", "count")
+LISTED: tuple[Action, ...] = ("generate", "embed", "count")
 """A listing shows a model that the agent may use in any of these ways."""
-
-
-class Way(NamedTuple):
-    """The way to one upstream: where it is, what is presented there, and how its answers are read."""
-
-    endpoint: Endpoint
-    presented: Presented
-    asks_usage: bool = False
-    body_limit: int = OTHER_BODY_LIMIT
-
-
-class Snapshot:
-    """The stages built from one configuration; a call keeps the one it started with."""
-
-    def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
-        self.catalog = Catalog(settings)
-        self.policy = Policy(settings.policies, settings.mode)
-        self.prices = Prices(settings)
-        self.providers: dict[str, Way] = {}
-        for provider in settings.providers:
-            endpoint = read_endpoint(provider.name, provider.base_url, provider.timeouts)
-            presented = Presented(provider.credential, endpoint.origin, environment)
-            self.providers[provider.name] = Way(endpoint, presented, provider.stream_usage == "ask")
-        self.apis: dict[str, Way] = {}
-        for api in settings.apis:
-            endpoint = read_endpoint(api.name, api.base_url, api.timeouts)
-            presented = Presented(api.credential, endpoint.origin, environment)
-            self.apis[api.name] = Way(endpoint, presented, body_limit=api.body_limit)
-
-    def way(self, arrival: Arrival, target: Target) -> Way:
-        """The way to a target of a call."""
-        return (self.apis if arrival.address.door == "api" else self.providers)[target.upstream]
-
-    def worst_case(self, resource: Resource, request: ModelRequest) -> int | None:
-        """Nano-dollars that the dearest candidate can cost at most; None where no such bound can be computed."""
-        if resource.action == "count":
-            return 0
-        dearest = 0
-        for target in resource.targets:
-            price = self.prices.of(target.upstream, target.model, resource.name)
-            output = 0 if resource.action == "embed" else request.max_output
-            cost = price.worst_case(request.text_bytes, output) if price is not None and request.bounded else None
-            if cost is None:
-                return None
-            dearest = max(dearest, cost)
-        return dearest
 
 
 class Gateway:
@@ -155,55 +105,61 @@ class Gateway:
         if arrival.route is not None and arrival.route.kind in ("listing", "entry"):
             await self._list(exchange, arrival, principal, entry)
             return
-        request = await read_model_request(exchange, arrival) if arrival.protocol is not None else None
-        if request is not None:
-            entry.claim(request)
+        asked = await read_asked(exchange, arrival)
+        entry.claim(asked.request)
         try:
-            resource = snapshot.catalog.resolve(arrival, exchange.head.method, request)
+            resource = snapshot.catalog.resolve(arrival, exchange.head.method, asked.request)
         except CallerError as error:
-            raise self._suggesting(error, arrival, principal) from None
+            raise self._suggesting(error, arrival, principal, asked) from None
         decision = snapshot.policy.decide(principal, resource)
         entry.decided(resource, decision)
         if not decision.allows:
             raise Refused(decision.message, rule=decision.rule)
-        entry.open(None if request is None else snapshot.worst_case(resource, request))
-        outbound = Outbound(exchange, arrival, request, entry.opening)
-        relay = Relay(exchange, self._clock, self.pulse)
-        meter = Meter(resource.action, request.text_bytes) if request is not None else None
+        if asked.place is not None or asked.objects:
+            resource = await snapshot.ownership.narrow(principal, resource, asked)
+        entry.open(snapshot.worst_case(resource, asked.request))
+        outbound = Outbound(exchange, arrival, asked, entry.opening)
+        meter = Meter(resource.action, asked.request)
+
+        async def claim(objects: Iterable[ObjectId]) -> None:
+            await snapshot.ownership.claim(principal, entry.closing.provider, objects)
+
+        relay = Relay(exchange, self._clock, self.pulse, claim)
 
         def measure(closing: Closing) -> None:
             closing.bytes_in = outbound.bytes_in
             closing.bytes_out = relay.bytes_out
-            if meter is not None:
-                meter.measure(closing)
+            meter.measure(closing)
 
         entry.measure = measure
-        answer = await self._attempt(arrival, resource, outbound, meter, entry)
+        answer = await self._attempt(snapshot, arrival, resource, outbound, meter, entry)
         try:
-            await self._answer(arrival, request, relay, answer, meter, entry)
+            await self._answer(arrival, asked, relay, answer, meter, entry)
         finally:
             answer.cancel()
 
     async def _attempt(
-        self, arrival: Arrival, resource: Resource, outbound: Outbound, meter: Meter | None, entry: Entry
+        self,
+        snapshot: Snapshot,
+        arrival: Arrival,
+        resource: Resource,
+        outbound: Outbound,
+        meter: Meter,
+        entry: Entry,
     ) -> UpstreamAnswer:
         """Try the targets in order until one answers with anything but its own failure. Raises UpstreamError of the last one."""
-        snapshot = self._snapshot
         targets = plan(resource)
         for target in targets:
             way = snapshot.way(arrival, target)
             credential = way.presented.lines(way.endpoint.origin, outbound.fields)
             attempt = entry.attempt(target)
-            if meter is None:
-                head, body = outbound.to_http(way.endpoint, credential, way.body_limit)
-            else:
-                head, body = outbound.to_model(target, way.endpoint, credential, way.asks_usage)
-                meter.sends(snapshot.prices.of(target.upstream, target.model, resource.name))
+            head, body = outbound.to(target, way.endpoint, credential, way.asks_usage, way.body_limit)
+            meter.sends(snapshot.prices.of(target.upstream, target.model, resource.name) if target.model else None)
             try:
                 answer = await self._upstreams.send(way.endpoint.origin, head, body, way.endpoint.timeouts)
             except UpstreamError as error:
                 entry.attempted(attempt, 0, error.reason)
-                if meter is not None and falls_over_error(error):
+                if falls_over_error(error):
                     meter.void()
                 if target is targets[-1] or not falls_over_error(error):
                     raise
@@ -215,34 +171,32 @@ class Gateway:
         raise GateError("A resource has no target.")
 
     async def _answer(
-        self,
-        arrival: Arrival,
-        request: ModelRequest | None,
-        relay: Relay,
-        answer: UpstreamAnswer,
-        meter: Meter | None,
-        entry: Entry,
+        self, arrival: Arrival, asked: Asked, relay: Relay, answer: UpstreamAnswer, meter: Meter, entry: Entry
     ) -> None:
         """Relay the answer in the way its kind needs; the call is settled before the answer's terminal event."""
         entry.answered(answer)
         lines = answer_lines(entry.opening.id, answer, cookies=arrival.address.door == "api")
-        if request is None or meter is None or arrival.protocol is None:
-            await relay.opaque(answer, lines, lambda: entry.settle(answer.status))
-            return
-        if answer.status >= 400:
+        good = answer.status < 400
+        if not good:
             meter.void()
-        hide = self._snapshot.providers[entry.closing.provider].asks_usage and not request.wants_usage
-        reader = follow(arrival.protocol, request, answer, hide)
-        if reader is not None:
-            meter.follow(reader)
-            await relay.stream(answer, lines, reader, lambda: entry.settle(answer.status, reader.error))
-            return
-        body = await answer.whole(WHOLE_ANSWER_LIMIT)
+        if good and asked.request is not None and arrival.protocol is not None:
+            hide = self._snapshot.providers[entry.closing.provider].asks_usage and not asked.request.wants_usage
+            reader = follow(arrival.protocol, asked.request, answer, hide)
+            if reader is not None:
+                meter.follow(reader)
+                await relay.stream(answer, lines, reader, lambda: entry.settle(answer.status, reader.error))
+                return
+        body = await answer.whole(WHOLE_ANSWER_LIMIT) if asked.reads_answer(answer) else None
         if body is None:
             await relay.opaque(answer, lines, lambda: entry.settle(answer.status))
             return
-        if answer.status < 400:
-            meter.follow(arrival.protocol.answer(body))
+        if good and asked.place is not None:
+            await relay.claim(shown_objects(asked.place, body))
+        elif good and arrival.protocol is not None:
+            told = arrival.protocol.answer(body)
+            meter.follow(told)
+            if told.objects:
+                await relay.claim(told.objects)
         relay.whole(answer.status, lines, body, lambda: entry.settle(answer.status))
 
     async def _list(self, exchange: Exchange, arrival: Arrival, principal: Principal, entry: Entry) -> None:
@@ -258,10 +212,12 @@ class Gateway:
         else:
             found = next((entry for entry in shown if entry.name == route.model), None)
             if found is None:
-                raise self._suggesting(unknown_model(route.model), arrival, principal)
+                raise self._suggesting(unknown_model(route.model), arrival, principal, Asked())
             rendered = listing.write_model(found)
         entry.settle(rendered.status)
-        exchange.send(rendered.status, rendered.lines + b"Durward-Call: %b\r\n" % entry.opening.id.encode(), rendered.body)
+        exchange.send(
+            rendered.status, rendered.lines + b"Durward-Call: %b\r\n" % entry.opening.id.encode(), rendered.body
+        )
 
     def _shows(self, principal: Principal) -> Callable[[Resource], bool]:
         return lambda resource: self._snapshot.policy.lists(principal, resource, LISTED)
@@ -271,17 +227,23 @@ class Gateway:
         credential = way.presented.lines(way.endpoint.origin, {})
         return await fetch_models(self._upstreams, way.endpoint, wire, credential)
 
-    def _suggesting(self, error: CallerError, arrival: Arrival, principal: Principal) -> CallerError:
+    def _suggesting(self, error: CallerError, arrival: Arrival, principal: Principal, asked: Asked) -> CallerError:
         """An unknown model's refusal names the nearest that this agent may use."""
         if error.reason == "model_unknown" and arrival.route is not None:
-            known = known_names(self._snapshot.catalog.models, self._listings, arrival.route.wire, self._shows(principal))
-            if close := nearest(error.message, known):
+            known = known_names(
+                self._snapshot.catalog.models, self._listings, arrival.route.wire, self._shows(principal)
+            )
+            if close := nearest(asked.request.model if asked.request else arrival.route.model, known):
                 error.message += f" The nearest you may use: {', '.join(close)}."
         return error
 
     def _report_health(self, exchange: Exchange, ready: bool) -> None:
         well = not ready or not (self.stopping or self._journal.unavailable())
-        exchange.send(200 if well else 503, b"Content-Type: text/plain\r\nCache-Control: no-store\r\n", b"ok\n" if well else b"not ready\n")
+        exchange.send(
+            200 if well else 503,
+            b"Content-Type: text/plain\r\nCache-Control: no-store\r\n",
+            b"ok\n" if well else b"not ready\n",
+        )
 
 
 def _refuse(exchange: Exchange, speaker: Speaker, entry: Entry | None, error: DurwardError, call: str) -> None:

@@ -42,4 +42,3 @@ class Catalog:
         if provider is None:
             raise CallerError(f"No provider of the {wire} wire is configured.", reason="not_found")
         return provider
-

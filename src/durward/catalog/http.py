@@ -33,7 +33,9 @@ def provider_resource(provider: Provider, method: str, path: str) -> Resource:
 
     The path is the one behind the API version, so that `/v1/files`, `/v1beta/files` and `/p/<name>/files` are one resource.
     """
-    return Resource(f"provider/{provider.name}/{method}/{path}", "request", method_effect(method), (Target(provider.name),))
+    return Resource(
+        f"provider/{provider.name}/{method}/{path}", "request", method_effect(method), (Target(provider.name),)
+    )
 
 
 def method_effect(method: str) -> Effect:

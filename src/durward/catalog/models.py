@@ -8,7 +8,11 @@ from durward.calls.patterns import matches
 from durward.calls.resource import Action, Resource, Target
 from durward.config.settings import Model, Provider, Settings
 
-PATHS = {"openai": "/v1/chat/completions or /v1/responses", "anthropic": "/v1/messages", "gemini": "/v1beta/models/<model>:generateContent"}
+PATHS = {
+    "openai": "/v1/chat/completions or /v1/responses",
+    "anthropic": "/v1/messages",
+    "gemini": "/v1beta/models/<model>:generateContent",
+}
 
 
 def speaks(provider: Provider, wire: str) -> bool:
@@ -72,7 +76,9 @@ class Models:
         return [self.providers[name] for name in names if speaks(self.providers[name], wire)]
 
     def _candidates(self, name: str) -> tuple[Target, ...]:
-        entry = self._exact.get(name) or next((entry for entry in self._wildcards if matches((entry.name,), name)), None)
+        entry = self._exact.get(name) or next(
+            (entry for entry in self._wildcards if matches((entry.name,), name)), None
+        )
         if entry is not None:
             return self._targets(entry, name)
         provider, slash, model = name.partition("/")

@@ -7,6 +7,7 @@ from durward.calls.resource import Action
 from durward.calls.usage import Tokens, Usage
 from durward.metering.estimate import estimate_usage
 from durward.metering.prices import Price
+from durward.protocols.wire import ModelRequest
 
 USAGE_KEPT = 4_096
 """A verbatim usage object larger than this many bytes is not kept."""
@@ -22,13 +23,13 @@ class Source(Protocol):
 
 
 class Meter:
-    """Follows one model call. Whatever ends the call, `measure` says what is known of its use by then."""
+    """Follows one call. Whatever ends the call, `measure` says what is known of its use by then."""
 
-    __slots__ = ("_action", "_input_bytes", "_price", "_sent", "_source")
+    __slots__ = ("_action", "_price", "_request", "_sent", "_source")
 
-    def __init__(self, action: Action, input_bytes: int) -> None:
+    def __init__(self, action: Action, request: ModelRequest | None) -> None:
         self._action = action
-        self._input_bytes = input_bytes
+        self._request = request
         self._price: Price | None = None
         self._sent = False
         self._source: Source | None = None
@@ -47,11 +48,13 @@ class Meter:
         self._source = source
 
     def measure(self, closing: Closing) -> None:
-        """Fill in tokens, cost, and the provider's usage object."""
+        """Fill in tokens, cost, and the provider's usage object. Calls that are no model calls have no price yet, so no cost."""
+        if self._request is None:
+            return
         if not self._sent or self._action == "count":
             closing.cost_nano = 0
             return
-        usage = self._usage()
+        usage = self._usage(self._request.text_bytes)
         closing.tokens = usage.tokens
         closing.estimated = usage.estimated
         if usage.verbatim is not None and len(bytes(usage.verbatim)) <= USAGE_KEPT:
@@ -63,12 +66,12 @@ class Meter:
         closing.cost_nano = cost.nano
         closing.price_partial = cost.partial
 
-    def _usage(self) -> Usage:
+    def _usage(self, input_bytes: int) -> Usage:
         source = self._source
         seen = source.usage if source is not None else None
         if source is not None and seen is not None and source.finished:
             return seen
-        guess = estimate_usage(self._input_bytes, source.text_bytes if source is not None else 0)
+        guess = estimate_usage(input_bytes, source.text_bytes if source is not None else 0)
         return guess if seen is None else _at_least(seen, guess)
 
 

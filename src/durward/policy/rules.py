@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from durward.calls.decision import Decision
+from durward.calls.patterns import Matcher, matcher, matches
 from durward.calls.principal import Principal
 from durward.calls.resource import Action, Resource
 from durward.config.settings import Rule
-from durward.calls.patterns import Matcher, matcher, matches
 
 KEPT_PRINCIPALS = 1_024
 KEPT_DECISIONS = 8_192
@@ -65,7 +65,9 @@ class Policy:
         for rule in allows:
             if rule.covers(resource.action, resource.effect, (resource.name,)):
                 return Decision("allow", rule.name)
-        return self._denied(f"No rule allows {principal.agent} to {resource.action} {resource.name} ({resource.effect}).", None)
+        return self._denied(
+            f"No rule allows {principal.agent} to {resource.action} {resource.name} ({resource.effect}).", None
+        )
 
     def _denied(self, message: str, rule: str | None) -> Decision:
         return Decision("deny", rule, message, enforced=not self._observes)

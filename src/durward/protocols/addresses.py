@@ -104,12 +104,19 @@ def _decode(text: str) -> str:
 
 def _bad_escape(text: str) -> bool:
     hexadecimal = "0123456789abcdefABCDEF"
-    return any(len(piece) < 2 or piece[0] not in hexadecimal or piece[1] not in hexadecimal for piece in text.split("%")[1:])
+    return any(
+        len(piece) < 2 or piece[0] not in hexadecimal or piece[1] not in hexadecimal for piece in text.split("%")[1:]
+    )
 
 
 def _segment(raw: str) -> str:
     text = _decode(raw)
-    if text in (".", "..") or "/" in text or "\\" in text or any(ord(letter) < 32 or ord(letter) == 127 for letter in text):
+    if (
+        text in (".", "..")
+        or "/" in text
+        or "\\" in text
+        or any(ord(letter) < 32 or ord(letter) == 127 for letter in text)
+    ):
         raise CallerError(f"The path segment {raw[:64]!r} could be read in two ways.", reason="bad_path")
     return text
 
@@ -198,7 +205,9 @@ def _wire_of(path: tuple[str, ...], version: str, fields: dict[bytes, bytes]) ->
         return "openai"
     if path[0] == "messages":
         return "anthropic"
-    if version in ("v1beta", "v1alpha") or (len(path) == 2 and path[0] in ("models", "tunedModels") and ":" in path[1] and _gemini_verb(path[1])):
+    if version in ("v1beta", "v1alpha") or (
+        len(path) == 2 and path[0] in ("models", "tunedModels") and ":" in path[1] and _gemini_verb(path[1])
+    ):
         return "gemini"
     if b"anthropic-version" in fields:
         return "anthropic"

@@ -5,7 +5,7 @@ import re
 import msgspec
 
 SESSION_FIELDS = (b"durward-session", b"x-claude-code-session-id", b"session-id", b"session_id")
-TRACEPARENT = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
+TRACEPARENT = re.compile(rb"00-((?!0{32})[0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-[0-9a-f]{2}")
 TAGS_LIMIT = 10
 TAG_LENGTH = 64
 TEXT_LENGTH = 128

@@ -1,31 +1,69 @@
-"""Reading the body of a model call: media type, content coding, limit, members."""
+"""Reading what a call's body asks: media type, content coding, limit, members, the objects it names."""
+
+import msgspec
 
 from durward.calls.errors import CallerError
-from durward.calls.ports import Exchange
+from durward.calls.ports import Exchange, UpstreamAnswer
 from durward.protocols.arrival import Arrival
 from durward.protocols.encodings import decode
-from durward.protocols.wire import ModelRequest
+from durward.protocols.objects import Place, named_objects, read_place
+from durward.protocols.wire import ModelRequest, ObjectId
 
 MODEL_BODY_LIMIT = 32 * 2**20
 OTHER_BODY_LIMIT = 10 * 2**20
 
 
-async def read_model_request(exchange: Exchange, arrival: Arrival) -> ModelRequest:
-    """Read the whole body of an inference route. Raises CallerError `wrong_media`, `wrong_encoding`, `too_large`, `malformed_json` …"""
+class Asked(msgspec.Struct, gc=False):
+    """What a call's body asks, as far as the gate reads it.
+
+    `request`: of a model call. `place`: where a provider route stands among its stored objects; `body` then is the JSON that was read
+    for the objects it names. An API's body is not read at all.
+    """
+
+    request: ModelRequest | None = None
+    place: Place | None = None
+    body: bytes | None = None
+    objects: tuple[ObjectId, ...] = ()
+
+    def reads_answer(self, answer: UpstreamAnswer) -> bool:
+        """Whether the answer must be read whole: for usage, or for the objects that it brings to light."""
+        if self.request is not None:
+            return True
+        return self.place is not None and answer.status < 400 and is_json(answer.fields.get(b"content-type", b""))
+
+
+async def read_asked(exchange: Exchange, arrival: Arrival) -> Asked:
+    """Read the body, as far as this kind of call needs it read.
+
+    Raises CallerError `wrong_media`, `wrong_encoding`, `too_large`, `malformed_json`, and what the protocol finds.
+    """
+    route = arrival.route
+    if route is None:
+        return Asked()
+    if arrival.protocol is not None:
+        body = await _read_json(exchange, MODEL_BODY_LIMIT)
+        request = arrival.protocol.read(body, route.model, route.stream)
+        return Asked(request, objects=request.objects)
+    place = read_place(route.wire, exchange.head.method, arrival.address.path.decoded)
+    if exchange.head.length == 0 or not is_json(exchange.head.fields.get(b"content-type", b"")):
+        return Asked(place=place)
+    body = await _read_json(exchange, OTHER_BODY_LIMIT)
+    return Asked(place=place, body=body, objects=named_objects(body))
+
+
+async def _read_json(exchange: Exchange, limit: int) -> bytes:
     fields = exchange.head.fields
     media = fields.get(b"content-type")
-    if media is not None and not _is_json(media):
+    if media is not None and not is_json(media):
         raise CallerError(f"The body is declared as {media[:64].decode('latin-1')!r}.", reason="wrong_media")
-    body = await exchange.body(MODEL_BODY_LIMIT)
+    body = await exchange.body(limit)
     if coding := fields.get(b"content-encoding"):
-        body = decode(body, coding, MODEL_BODY_LIMIT)
-    route = arrival.route
-    assert arrival.protocol is not None
-    assert route is not None
-    return arrival.protocol.read(body, route.model, route.stream)
+        body = decode(body, coding, limit)
+    return body
 
 
-def _is_json(media: bytes) -> bool:
+def is_json(media: bytes) -> bool:
+    """Whether a Content-Type is JSON (RFC 8259 §11, RFC 6839 §3.1)."""
     if media == b"application/json":
         return True
     kind = media.partition(b";")[0].strip().lower()

@@ -13,6 +13,7 @@ from durward.protocols.wire import ModelRequest
 REQUEST_IDS = (b"x-request-id", b"request-id", b"x-goog-request-id")
 ID_LENGTH = 128
 
+
 class Entry:
     """The record of one call while it runs. `close` is safe to call again: the first end is the one that counts."""
 
@@ -64,8 +65,10 @@ class Entry:
         found = next((answer.fields[name] for name in REQUEST_IDS if name in answer.fields), b"")
         self.closing.request_id = found[:ID_LENGTH].decode("latin-1")
 
-    def claim(self, request: ModelRequest) -> None:
+    def claim(self, request: ModelRequest | None) -> None:
         """What the body claims: model, user, session, tags. Recorded, never decided by."""
+        if request is None:
+            return
         opening = self.opening
         opening.model = request.model
         opening.claimed_user = request.claimed_user[:ID_LENGTH]

@@ -4,17 +4,17 @@ Each way settles the call before its terminal event, or its last bytes, are rele
 raises keeps them back.
 """
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Iterable
 
 from durward.calls.errors import UpstreamError
 from durward.calls.ports import Clock, Exchange, UpstreamAnswer
-from durward.protocols.wire import StreamReader
+from durward.protocols.wire import ObjectId, StreamReader
 
 QUIET_SECONDS = 15.0
 """Silence after which an event stream gets an empty line, so that nothing between caller and gate takes it for dead."""
 
 Settle = Callable[[], None]
+Claim = Callable[[Iterable[ObjectId]], Awaitable[None]]
 
 
 def answer_lines(call: str, answer: UpstreamAnswer, cookies: bool) -> bytes:
@@ -52,14 +52,15 @@ class Pulse:
 
 
 class Relay:
-    """Counts what went to the caller: `bytes_out` of body."""
+    """Counts what went to the caller: `bytes_out` of body. `claim` notes the owner of objects before an answer shows them."""
 
-    __slots__ = ("_clock", "_exchange", "_pulse", "bytes_out")
+    __slots__ = ("_clock", "_exchange", "_pulse", "bytes_out", "claim")
 
-    def __init__(self, exchange: Exchange, clock: Clock, pulse: Pulse) -> None:
+    def __init__(self, exchange: Exchange, clock: Clock, pulse: Pulse, claim: Claim) -> None:
         self._exchange = exchange
         self._clock = clock
         self._pulse = pulse
+        self.claim = claim
         self.bytes_out = 0
 
     def whole(self, status: int, lines: bytes, body: bytes, settle: Settle) -> None:
@@ -78,11 +79,17 @@ class Relay:
         try:
             while data := await answer.chunk():
                 last[0] = self._clock.monotonic()
-                await self._release(self._next(reader, data, settle))
+                released = self._next(reader, data, settle)
+                if reader.objects:
+                    await self.claim(reader.objects)
+                    reader.objects.clear()
+                await self._release(released)
             rest = reader.finish()
             if not (reader.ended or reader.finished):
                 await self._release(rest)
-                raise UpstreamError("The upstream ended its stream before the answer was complete.", reason="upstream_cut")
+                raise UpstreamError(
+                    "The upstream ended its stream before the answer was complete.", reason="upstream_cut"
+                )
             settle()
             await self._release(rest)
             self._exchange.end()
@@ -91,13 +98,12 @@ class Relay:
 
     @staticmethod
     def _next(reader: StreamReader, data: bytes, settle: Settle) -> bytes:
-        if not reader.ended:
-            released = reader.feed(data)
-            if not reader.ended:
-                return released
-            settle()
-            return released + reader.take_held()
-        return reader.feed(data)
+        settled = reader.ended
+        released = reader.feed(data)
+        if settled or not reader.ended:
+            return released
+        settle()
+        return released + reader.take_held()
 
     async def opaque(self, answer: UpstreamAnswer, lines: bytes, settle: Settle) -> None:
         """Bytes as they come. The last bytes of a known length, or the end of any other, wait for `settle`."""
