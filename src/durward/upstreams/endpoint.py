@@ -22,8 +22,9 @@ class Endpoint(msgspec.Struct, frozen=True, gc=False):
 
     def head(self, method: str, target: str, own: bytes, passed: list[bytes]) -> bytes:
         """A request head: request line, Host, our own lines (each ended by CRLF, framing included), then those passed on."""
-        lines = b"\r\n".join([own[:-2], *passed]) if own else b"\r\n".join(passed)
-        return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b\r\n\r\n" % (method.encode(), target.encode(), self.host, lines)
+        # The empty last piece makes the line end of the line before it.
+        block = b"\r\n".join([*passed, b""]) if passed else b""
+        return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b\r\n" % (method.encode(), target.encode(), self.host, own, block)
 
 
 def read_endpoint(name: str, base_url: str, timeouts: Timeouts) -> Endpoint:

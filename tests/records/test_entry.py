@@ -1,0 +1,135 @@
+"""A call's entry is opened once and closed once, whatever happens between."""
+
+import pytest
+
+from durward.calls.decision import Decision
+from durward.calls.errors import CallerError, GateError, Refused, UpstreamError
+from durward.calls.record import Closing, Opening
+from durward.calls.resource import Resource, Target
+from durward.records.entry import Entry
+
+
+class Watch:
+    now = 5.0
+
+    def time(self) -> float:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class Pages:
+    """A journal that keeps its lines as (type, outcome, reason)."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str, str]] = []
+        self.full = False
+
+    def _write(self, kind: str, closing: Closing | None) -> None:
+        if self.full:
+            raise GateError("The disk is full.", reason="journal_unavailable")
+        self.lines.append((kind, closing.outcome if closing else "", closing.reason if closing else ""))
+
+    def intent(self, opening: Opening) -> None:
+        self._write("intent", None)
+
+    def settle(self, closing: Closing) -> None:
+        self._write("settle", closing)
+
+    def refused(self, opening: Opening, closing: Closing) -> None:
+        self._write("refused", closing)
+
+    def unavailable(self) -> bool:
+        return self.full
+
+
+def entry() -> tuple[Entry, Pages]:
+    pages = Pages()
+    return Entry(pages, Watch(), Opening("id", "2026-11-21T00:00:00.000Z", "carol")), pages
+
+
+def test_an_allowed_call_is_an_intent_and_a_settle() -> None:
+    one, pages = entry()
+    one.decided(Resource("model/x", "generate", "read"), Decision("allow", "work"))
+    one.open(12)
+    one.settle(200)
+    assert pages.lines == [("intent", "", ""), ("settle", "ok", "")]
+    assert (one.opening.decision, one.opening.rule, one.opening.reserved_nano) == ("allow", "work", 12)
+
+
+def test_a_refusal_is_one_line() -> None:
+    one, pages = entry()
+    one.fail(Refused("No."), begun=False)
+    assert pages.lines == [("refused", "refused", "denied")]
+
+
+@pytest.mark.parametrize(
+    ("error", "begun", "outcome"),
+    [
+        (UpstreamError("x", reason="upstream_unreachable"), False, "failed"),
+        (UpstreamError("x", reason="upstream_cut"), True, "cut"),
+        (CallerError("x", reason="caller_gone"), True, "cut"),
+        (GateError("x"), False, "refused"),
+    ],
+)
+def test_how_an_error_ends_a_call(error: UpstreamError, begun: bool, outcome: str) -> None:
+    one, pages = entry()
+    one.open(None)
+    one.fail(error, begun)
+    assert pages.lines[1:] == [("settle", outcome, error.reason)]
+
+
+def test_the_first_end_counts() -> None:
+    one, pages = entry()
+    one.open(None)
+    one.settle(200)
+    one.fail(CallerError("x", reason="caller_gone"), begun=True)
+    one.settle(500)
+    assert pages.lines == [("intent", "", ""), ("settle", "ok", "")]
+
+
+def test_upstream_errors_pass_as_failed() -> None:
+    one, pages = entry()
+    one.open(None)
+    one.settle(429)
+    assert pages.lines[1] == ("settle", "failed", "upstream_error")
+    other, pages = entry()
+    other.open(None)
+    other.settle(200, "overloaded_error")
+    assert pages.lines[1] == ("settle", "failed", "stream_error")
+
+
+def test_what_was_used_is_measured_once_just_before_the_line() -> None:
+    one, pages = entry()
+    one.open(None)
+    seen: list[int] = []
+    one.measure = lambda closing: seen.append(len(pages.lines))
+    one.settle(200)
+    one.settle(200)
+    assert seen == [1]
+
+
+def test_attempts_have_their_own_time_and_end() -> None:
+    one, _ = entry()
+    first = one.attempt(Target("local", "qwen3"))
+    Watch.now = 5.25
+    one.attempted(first, 0, "upstream_unreachable")
+    second = one.attempt(Target("openai", "gpt-4o-mini"))
+    one.attempted(second, 200, "")
+    Watch.now = 5.0
+    assert [(each.provider, each.status, each.reason, each.duration_ms) for each in one.closing.attempts] == [
+        ("local", 0, "upstream_unreachable", 250.0),
+        ("openai", 200, "", 0.0),
+    ]
+    assert (one.closing.provider, one.closing.upstream_model) == ("openai", "gpt-4o-mini")
+
+
+def test_a_full_disk_keeps_the_answer_back_but_not_the_error() -> None:
+    one, pages = entry()
+    one.open(None)
+    pages.full = True
+    with pytest.raises(GateError) as caught:
+        one.settle(200)
+    one.fail(caught.value, begun=False)
+    assert pages.lines == [("intent", "", "")]
