@@ -1,0 +1,76 @@
+"""Commands about agents, done by the running gate: state.db first, then the keys that calls are checked against, then the answer."""
+
+import msgspec
+
+from durward.calls.errors import CallerError
+from durward.calls.ports import Clock
+from durward.calls.principal import Principal
+from durward.identity.keys import Keys
+from durward.server.pair import Message
+from durward.storage.state import Key, StateThread
+
+
+class AddAgent(msgspec.Struct, tag_field="do", tag="agent.add", frozen=True):
+    """Make an agent. The key itself stays with the command that drew it; only its digest travels."""
+
+    name: str
+    digest: str
+    tenant: str = ""
+    team: str = ""
+    app: str = ""
+
+    def principal(self) -> Principal:
+        return Principal(self.name, self.tenant, self.team, self.app)
+
+
+class RotateAgent(msgspec.Struct, tag_field="do", tag="agent.rotate", frozen=True):
+    """Give an agent a new key; the old ones end after `grace` seconds."""
+
+    name: str
+    digest: str
+    grace: float
+
+
+class ListAgents(msgspec.Struct, tag_field="do", tag="agent.list", frozen=True):
+    """Tell the agents made by command."""
+
+
+Command = AddAgent | RotateAgent | ListAgents
+
+
+def refuse_name(name: str, written: frozenset[str]) -> None:
+    """Raise CallerError `agent_exists` for a name that the configuration file has: a name is in one place only."""
+    if name in written:
+        raise CallerError(
+            f"The agent {name} is written in the configuration file.",
+            reason="agent_exists",
+            remedy="Change it there and restart, or choose another name.",
+        )
+
+
+class Agents:
+    """The agents of a running gate."""
+
+    def __init__(self, state: StateThread, keys: Keys, written: frozenset[str], clock: Clock) -> None:
+        self._state = state
+        self._keys = keys
+        self._written = written
+        self._clock = clock
+
+    async def apply(self, command: Command) -> Message:
+        """Do it; the answer comes when calls are already judged by it. Raises CallerError as `State` does."""
+        now = self._clock.time()
+        if isinstance(command, AddAgent):
+            refuse_name(command.name, self._written)
+            self.know([await self._state.add_agent(command.principal(), command.digest, now)])
+        elif isinstance(command, RotateAgent):
+            refuse_name(command.name, self._written)
+            self.know(await self._state.rotate(command.name, command.digest, now, command.grace))
+        else:
+            return {"agents": msgspec.to_builtins(await self._state.agents(now))}
+        return {}
+
+    def know(self, keys: list[Key]) -> None:
+        """Check calls against these keys, each until it ends."""
+        for key in keys:
+            self._keys.add(key.digest, key.agent, key.expires)

@@ -1,0 +1,69 @@
+"""What `durward up` hands to the supervisor that replaces it: descriptors and words, in an unnamed file. Standard library only."""
+
+import json
+import os
+import sys
+import tempfile
+from typing import NamedTuple
+
+
+class Launch(NamedTuple):
+    """Everything the supervisor needs. The settings themselves it never reads: it passes their descriptor on."""
+
+    data_dir: str
+    address: str
+    """Where the listener listens, as shown to people."""
+    lock: int
+    listener: int
+    settings: int
+    said: str = ""
+    """Told on standard output once the gate is ready."""
+    demo: int | None = None
+    """Listener of the demo upstream, if it runs."""
+    show: int | None = None
+    """What the demo's show reads: the agent's key."""
+    once: bool = False
+    """End when the show has ended."""
+
+
+def unnamed(content: bytes) -> int:
+    """A descriptor of a file without a name, which no argument list, environment or directory shows. Not inheritable yet."""
+    if hasattr(os, "memfd_create"):
+        fd = os.memfd_create("durward", os.MFD_CLOEXEC)
+    else:
+        with tempfile.TemporaryFile(buffering=0) as file:
+            fd = os.dup(file.fileno())
+    written = 0
+    while written < len(content):
+        written += os.pwrite(fd, content[written:], written)
+    return fd
+
+
+def content(fd: int) -> bytes:
+    """What `unnamed` wrote; several processes may read it, as nobody moves the file's position."""
+    size = os.fstat(fd).st_size
+    read = b""
+    while len(read) < size:
+        read += os.pread(fd, size - len(read), len(read))
+    return read
+
+
+def become_supervisor(launch: Launch) -> None:
+    """Replace this process by the supervisor, so that nothing heavy stays. Does not return."""
+    fd = unnamed(json.dumps(launch._asdict()).encode())
+    for kept in (fd, launch.lock, launch.listener, launch.settings, launch.demo, launch.show):
+        if kept is not None:
+            os.set_inheritable(kept, True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "durward.server.supervisor", str(fd)])  # noqa: S606
+
+
+def launched(fd: int) -> Launch:
+    """The launch behind a descriptor, which is closed; what else it names is from now on inherited only where it is passed on."""
+    launch = Launch(**json.loads(content(fd)))
+    os.close(fd)
+    for kept in (launch.lock, launch.listener, launch.settings, launch.demo, launch.show):
+        if kept is not None:
+            os.set_inheritable(kept, False)
+    return launch

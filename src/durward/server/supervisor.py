@@ -1,0 +1,150 @@
+"""The supervisor: owns the listening socket and the control socket, keeps gate, office and demo upstream alive.
+
+`python -m durward.server.supervisor FD`, where FD is a `Launch`. It imports the standard library only, so that it stays small, and it
+reads neither settings nor secrets. It ends last: first the gate, which settles its calls, then what the gate leans on.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from durward.calls.errors import CallerError, GateError
+from durward.server.children import Child, Program, bare_environment
+from durward.server.control import Control
+from durward.server.launch import Launch, launched
+from durward.server.log import log_to_stderr
+from durward.server.pair import Message
+
+log = logging.getLogger("supervisor")
+
+DRAIN_SECONDS = 10.0
+OFFICE_SECONDS = 5.0
+ANSWER_SECONDS = 10.0
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class Supervisor:
+    """One run, from the launch to the exit code."""
+
+    def __init__(self, launch: Launch) -> None:
+        self._launch = launch
+        self._listener: int | None = launch.listener
+        # The gate keeps the lock too: while it finishes its calls, no other may open the journal, whatever became of us.
+        self._gate = Child(
+            Program("gate", "durward.server.gate", (launch.settings, launch.listener, launch.lock), True)
+        )
+        self._office = Child(Program("office", "durward.office.main", (launch.settings,)))
+        self._demo = (
+            None if launch.demo is None else Child(Program("demo", "durward.server.demo", (launch.demo,), vital=True))
+        )
+        self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
+
+    async def run(self) -> int:
+        """Start everything, serve until a signal (or the end of a `--once` show), end everything. The exit code."""
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            # What was started with nohup outlives its terminal.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                loop.add_signal_handler(number, self._signalled)
+        control = Control(Path(self._launch.data_dir), self._answer)
+        await control.start()
+        try:
+            return await self._serve()
+        finally:
+            control.close()
+            await self._end()
+
+    def _signalled(self) -> None:
+        (self._hurry if self._stop.is_set() else self._stop).set()
+
+    async def _serve(self) -> int:
+        stopped = asyncio.ensure_future(self._stop.wait())
+        if not await self._become_ready(stopped):
+            return 0 if stopped.done() else 1  # Who could not start has said why.
+        sys.stdout.write(self._launch.said)
+        sys.stdout.flush()
+        if self._launch.show is not None:
+            code = await self._play(self._launch.show, stopped)
+            if self._launch.once or code is None:
+                return code or 0
+        await asyncio.wait([stopped])
+        return 0
+
+    async def _become_ready(self, stopped: "asyncio.Future[Any]") -> bool:
+        """Start the children. False where a vital one ends at once, or a signal comes first."""
+        self._office.start()
+        vital = [self._gate] if self._demo is None else [self._gate, self._demo]
+        ended = [child.start() for child in vital]
+        ready = asyncio.gather(*(child.ready.wait() for child in vital))
+        waited_for: list[asyncio.Future[Any]] = [ready, stopped, *ended]
+        await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
+        if not ready.done():
+            ready.cancel()
+        return ready.done() and not ready.cancelled()
+
+    async def _play(self, show: int, stopped: "asyncio.Future[Any]") -> int | None:
+        """Let the demo's show run. Its exit code, None where it was cut short by a stop."""
+        program = (sys.executable, "-P", "-m", "durward.cli.demo_show", str(show))
+        process = await asyncio.create_subprocess_exec(
+            *program, pass_fds=(show,), start_new_session=True, env=bare_environment(os.environ)
+        )
+        ended = asyncio.ensure_future(process.wait())
+        waited_for: list[asyncio.Future[Any]] = [ended, stopped]
+        await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
+        if ended.done():
+            return ended.result()
+        process.terminate()
+        await ended
+        return None
+
+    async def _end(self) -> None:
+        if self._listener is not None:
+            # The gate closes its copy; with ours gone too, new connections are refused instead of left waiting.
+            os.close(self._listener)
+            self._listener = None
+        gate = asyncio.ensure_future(self._gate.end(DRAIN_SECONDS))
+        hurry = asyncio.ensure_future(self._hurry.wait())
+        waited_for: list[asyncio.Future[Any]] = [gate, hurry]
+        await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
+        if not gate.done():
+            log.warning("asked to stop again: calls still under way are cut and settled")
+            await asyncio.gather(gate, self._gate.end(0.0))
+        hurry.cancel()
+        leaving = [self._office.end(OFFICE_SECONDS)]
+        if self._demo is not None:
+            leaving.append(self._demo.end(0.0))
+        await asyncio.gather(*leaving)
+
+    async def _answer(self, message: Message) -> Message:
+        command = message.get("do")
+        if command == "status":
+            return {
+                "pid": os.getpid(),
+                "address": self._launch.address,
+                "gate": self._gate.pid,
+                "office": self._office.pid,
+            }
+        if not isinstance(command, str) or not command.startswith("agent."):
+            raise CallerError(f"There is no command {command!r}.")
+        try:
+            return await self._gate.ask(message, ANSWER_SECONDS)
+        except TimeoutError as error:
+            raise GateError("The gate did not answer in time.", reason="overloaded") from error
+
+
+def main() -> int:
+    """Run what the launch in argv[1] says."""
+    log_to_stderr()
+    try:
+        return asyncio.run(Supervisor(launched(int(sys.argv[1]))).run())
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT  # Between the start and the first signal handler nothing runs yet.
+
+
+if __name__ == "__main__":
+    sys.exit(main())
