@@ -1,0 +1,212 @@
+"""Request heads: what is read, what passes on, what is refused. The hostile table of the edge has more of the last."""
+
+import pytest
+
+from durward.calls.errors import CallerError
+from durward.calls.ports import RequestHead
+from durward.protocols.http1 import HEAD_BYTES, HEADERS, LINE_BYTES, Manner, head_end, read_head
+
+AGENT_HEAD = (
+    b"POST /v1/chat/completions?a=b HTTP/1.1\r\nHost: gate:7300\r\nAccept-Encoding: gzip, zstd\r\nConnection: keep-alive\r\n"
+    b"Accept: application/json\r\nContent-Type: application/json\r\nUser-Agent: OpenAI/Python 3.52.0\r\n"
+    b"X-Stainless-Lang: python\r\nAuthorization: Bearer key\r\ntraceparent: 00-0a-0b-01\r\nDurward-Tags: a=b\r\n"
+    b"x-codex-window-id: w\r\nContent-Encoding:  zstd\t\r\nCookie: a=b\r\nIdempotency-Key:k\r\nContent-Length: 12\r\n\r\n"
+)
+
+
+def read(data: bytes) -> tuple[RequestHead, Manner]:
+    end = head_end(data)
+    assert end
+    return read_head(data, end)
+
+
+def head_of(*lines: bytes, start: bytes = b"GET / HTTP/1.1") -> RequestHead:
+    return read(b"\r\n".join((start, b"Host: gate", *lines)) + b"\r\n\r\n")[0]
+
+
+def manner_of(*lines: bytes, start: bytes = b"GET / HTTP/1.1") -> Manner:
+    return read(b"\r\n".join((start, b"Host: gate", *lines)) + b"\r\n\r\n")[1]
+
+
+def refusal(data: bytes) -> str:
+    with pytest.raises(CallerError) as caught:
+        read(data)
+    return caught.value.reason
+
+
+def test_head_is_read_and_sorted() -> None:
+    head, manner = read(AGENT_HEAD + b'{"model": ""')
+
+    assert (head.method, head.target, head.length) == ("POST", b"/v1/chat/completions?a=b", 12)
+    assert head.fields == {
+        b"host": b"gate:7300",
+        b"accept-encoding": b"gzip, zstd",
+        b"connection": b"keep-alive",
+        b"accept": b"application/json",
+        b"content-type": b"application/json",
+        b"user-agent": b"OpenAI/Python 3.52.0",
+        b"authorization": b"Bearer key",
+        b"traceparent": b"00-0a-0b-01",
+        b"durward-tags": b"a=b",
+        b"x-codex-window-id": b"w",
+        b"content-encoding": b"zstd",
+        b"cookie": b"a=b",
+        b"content-length": b"12",
+    }
+    assert head.forward == [
+        b"Accept: application/json",
+        b"Content-Type: application/json",
+        b"User-Agent: OpenAI/Python 3.52.0",
+        b"X-Stainless-Lang: python",
+        b"x-codex-window-id: w",
+        b"Cookie: a=b",
+        b"Idempotency-Key:k",
+    ]
+    assert manner == Manner(persistent=True, chunks=True, expects=False)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(
+            b"Keep-Alive: a",
+            b"TE: trailers",
+            b"Trailer: a",
+            b"Upgrade: h2c",
+            b"HTTP2-Settings: a",
+            b"Connection: close",
+        ),
+        *(b"Proxy-Authorization: a", b"Proxy-Connection: a", b"Proxy-Anything: a", b"Forwarded: for=a"),
+        *(
+            b"X-Forwarded-For: a",
+            b"X-FORWARDED-ANYTHING: a",
+            b"Baggage: a=b",
+            b"Durward-Key: a",
+            b"durward-anything: a",
+        ),
+        *(b"Authorization: a", b"X-Api-Key: a", b"Api-Key: a", b"X-Goog-Api-Key: a", b"Accept-Encoding: gzip"),
+        *(b"Content-Encoding: gzip", b"Traceparent: a", b"Content-Length: 0", b"Transfer-Encoding: chunked"),
+        *(b"X_Api_Key: a", b"Durward_Key: a", b"X-Forwarded_For: a", b"Content_Length: 5", b"Transfer_Encoding: a"),
+    ],
+)
+def test_what_must_not_go_upstream_is_not_forwarded(line: bytes) -> None:
+    assert head_of(line, b"A: b").forward == [b"A: b"]
+
+
+@pytest.mark.parametrize(
+    "line", [b"session_id: s", b"Content_Type: a", b"x_custom: a", b"OpenAI-Organization: a", b"A:"]
+)
+def test_other_lines_pass_byte_for_byte(line: bytes) -> None:
+    assert head_of(line).forward == [line]
+
+
+def test_name_in_another_spelling_is_not_read() -> None:
+    fields = head_of(b"X_Api_Key: a", b"Content_Length: 5").fields
+    assert fields == {b"host": b"gate"}
+
+
+def test_connection_takes_what_it_names_out() -> None:
+    head = head_of(b"Connection: X-Hop , close,,x-other", b"x-hop: 1", b"X-OTHER: 2", b"X-Kept: 3")
+    assert head.forward == [b"X-Kept: 3"]
+
+
+@pytest.mark.parametrize("named", [b"content-type", b"Host", b"authorization", b"cookie", b"durward-key"])
+def test_connection_may_not_name_what_the_gate_reads(named: bytes) -> None:
+    assert refusal(b"GET / HTTP/1.1\r\nHost: gate\r\nConnection: close, %b\r\n\r\n" % named) == "malformed_http"
+
+
+def test_fields_said_more_than_once() -> None:
+    head = head_of(
+        b"Accept: a", b"Accept: b", b"Cookie: a=b", b"Cookie: c=d", b"X-Api-Key: k", b"X-Api-Key: k", b"B: 1", b"B: 2"
+    )
+    assert head.fields == {b"host": b"gate", b"accept": b"a, b", b"cookie": b"a=b; c=d", b"x-api-key": b"k"}
+    assert head.forward == [b"Accept: a", b"Accept: b", b"Cookie: a=b", b"Cookie: c=d", b"B: 1", b"B: 2"]
+
+
+def test_the_same_said_twice_passes_on_once() -> None:
+    head = head_of(b"Content-Type: a", b"content-type: a")
+    assert head.forward == [b"Content-Type: a"]
+
+
+@pytest.mark.parametrize(
+    "lines,start,manner",
+    [
+        ((), b"GET / HTTP/1.1", (True, True, False)),
+        ((), b"GET / HTTP/1.0", (False, False, False)),
+        ((b"Connection: keep-alive",), b"GET / HTTP/1.0", (False, False, False)),
+        ((b"Connection: Close",), b"GET / HTTP/1.1", (False, True, False)),
+        ((b"Connection: te", b"Connection: close"), b"GET / HTTP/1.1", (False, True, False)),
+        ((b"Connection: Keep-Alive, TE",), b"GET / HTTP/1.1", (True, True, False)),
+        ((b"Expect: 100-Continue", b"Content-Length: 1"), b"POST / HTTP/1.1", (True, True, True)),
+        ((b"Expect: 100-continue", b"Transfer-Encoding: chunked"), b"POST / HTTP/1.1", (True, True, True)),
+        ((b"Expect: 100-continue",), b"POST / HTTP/1.1", (True, True, False)),
+        ((b"Expect: 100-continue", b"Content-Length: 1"), b"POST / HTTP/1.0", (False, False, False)),
+    ],
+)
+def test_manner(lines: tuple[bytes, ...], start: bytes, manner: tuple[bool, bool, bool]) -> None:
+    assert manner_of(*lines, start=start) == manner
+
+
+@pytest.mark.parametrize(
+    "target,origin",
+    [
+        (b"http://gate/a?b", b"/a?b"),
+        (b"https://GATE/", b"/"),
+        (b"http://gate", b"/"),
+        (b"http://gate?b", b"/?b"),
+        (b"http://gate//a", b"//a"),
+    ],
+)
+def test_absolute_form_of_this_host_becomes_a_path(target: bytes, origin: bytes) -> None:
+    assert head_of(start=b"GET %b HTTP/1.1" % target).target == origin
+
+
+@pytest.mark.parametrize(
+    "host", [b"gate", b"gate:0", b"gate:65535", b"a_b.c-d", b"127.0.0.1:80", b"[::1]", b"[2001:db8::1]:80", b"g."]
+)
+def test_valid_host(host: bytes) -> None:
+    assert read(b"GET / HTTP/1.1\r\nHost: %b\r\n\r\n" % host)[0].fields[b"host"] == host
+
+
+def test_bounds_are_exact() -> None:
+    longest_line = b"A: " + b"b" * (LINE_BYTES - 3)
+    longest_target = b"/" + b"a" * (LINE_BYTES - len(b"GET / HTTP/1.1"))
+    assert head_of(longest_line, *[b"A: b"] * (HEADERS - 2)).forward[0] == longest_line
+    assert head_of(start=b"GET %b HTTP/1.1" % longest_target).target == longest_target
+    lines = [b"A: " + b"b" * 7000] * 4
+    rest = HEAD_BYTES - sum(len(line) for line in [b"GET / HTTP/1.1", b"Host: gate", *lines]) - 8 * len(b"\r\n")
+    last = b"A: " + b"b" * (rest - len(b"A: "))
+    assert head_of(*lines, last).forward[4] == last
+
+    start = b"GET / HTTP/1.1\r\nHost: gate\r\n"
+    assert refusal(start + longest_line + b"b\r\n\r\n") == "head_too_large"
+    assert refusal(start + b"A: b\r\n" * HEADERS + b"\r\n") == "head_too_large"
+    assert refusal(start + b"\r\n".join([*lines, last]) + b"b\r\n\r\n") == "head_too_large"
+    assert refusal(b"GET %ba HTTP/1.1\r\nHost: gate\r\n\r\n" % longest_target) == "target_too_long"
+
+
+@pytest.mark.parametrize(
+    "begun,reason",
+    [
+        (b"GET /" + b"a" * LINE_BYTES, "target_too_long"),
+        (b"GET / HTTP/1.1\r\n" + b"a" * HEAD_BYTES, "head_too_large"),
+        (b"GET / HTTP/1.1\n", "malformed_http"),
+        (b"GET / HTTP/1.1\r\nA\rb", "malformed_http"),
+        (b"\x16\x03\x01", "malformed_http"),
+    ],
+)
+def test_hopeless_head_is_refused_before_its_end(begun: bytes, reason: str) -> None:
+    with pytest.raises(CallerError) as caught:
+        head_end(begun)
+    assert caught.value.reason == reason
+
+
+def test_refusal_does_not_repeat_what_it_refuses() -> None:
+    with pytest.raises(CallerError, match=r"^Header line 2 is not valid\.$"):
+        read(b"GET / HTTP/1.1\r\nHost: gate\r\nAuthorization : Bearer secret\r\n\r\n")
+
+
+def test_made_up_names_do_not_fill_the_memory_of_names() -> None:
+    for at in range(5000):
+        assert head_of(b"X-%d: a" % at).forward == [b"X-%d: a" % at]
+    assert head_of(b"X-Api-Key: a").fields[b"x-api-key"] == b"a"
