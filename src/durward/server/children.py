@@ -98,7 +98,8 @@ class Child:
         async with asyncio.timeout(seconds):
             await self.ready.wait()
             number = next(self._numbers)
-            self._asked[number] = answer = asyncio.get_running_loop().create_future()
+            answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+            self._asked[number] = answer
             try:
                 self._say({**message, "id": number})
                 return await answer
