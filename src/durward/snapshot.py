@@ -33,7 +33,7 @@ class Snapshot:
         self.catalog = Catalog(settings)
         self.ownership = Ownership(settings, owners, clock)
         self.policy = Policy(settings.policies, settings.mode)
-        self.prices = Prices(settings)
+        self.prices = Prices(settings, clock)
         self.providers: dict[str, Way] = {}
         for provider in settings.providers:
             endpoint = read_endpoint(provider.name, provider.base_url, provider.timeouts)
