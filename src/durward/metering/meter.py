@@ -16,7 +16,9 @@ USAGE_KEPT = 4_096
 class Source(Protocol):
     """What tells usage: a whole answer, or the reader of a stream, complete or not."""
 
-    usage: Usage | None
+    @property
+    def usage(self) -> Usage | None: ...
+
     text_bytes: int
     finished: bool
     """True once the answer is known to be whole, so that the numbers are final."""

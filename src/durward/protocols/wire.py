@@ -54,7 +54,10 @@ class StreamReader(Protocol):
     held back too; one larger than 1 MiB is let through unread, and `unread` counts it.
     """
 
-    usage: Usage | None
+    @property
+    def usage(self) -> Usage | None:
+        """What the provider has reported so far; wires that repeat it in every chunk read only the one that is asked for."""
+
     model: str
     text_bytes: int
     objects: list[ObjectId]
