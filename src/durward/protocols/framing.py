@@ -139,3 +139,35 @@ class Chunks:
         if self._trailer_lines > TRAILER_LINES:
             raise FramingError("too many trailers")
         return end
+
+
+class Counted:
+    """Reads a body of known length; a decoder with the same members as `Chunks`."""
+
+    __slots__ = ("_left", "ended", "rest")
+
+    def __init__(self, length: int) -> None:
+        self._left = length
+        self.ended = not length
+        self.rest = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The bytes of `data` that belong to the body, in one piece or none."""
+        piece = data[: self._left]
+        self._left -= len(piece)
+        if not self._left:
+            self.ended = True
+            self.rest += data[len(piece) :]
+        return [piece] if piece else []
+
+
+class UntilClose:
+    """Reads a body that only the end of the connection ends (RFC 9112 §6.3); a decoder with the same members as `Chunks`."""
+
+    __slots__ = ()
+    ended = False
+    rest = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """All of it."""
+        return [data] if data else []
