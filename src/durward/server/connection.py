@@ -1,0 +1,328 @@
+"""One caller's connection: cuts heads and bodies out of the bytes, serves one request at a time, and ends as RFC 9112 §9 wants."""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from typing import Final, cast
+
+from durward.calls.errors import CallerError, DurwardError, GateError
+from durward.calls.ports import Exchange
+from durward.protocols.http import write_error
+from durward.protocols.http1 import head_end, read_head
+from durward.server.body import WAITING_BYTES, BodyMemory, RequestBody
+from durward.server.bounds import Bounds
+from durward.server.exchange import CallerExchange, last_answer
+
+READ_BYTES: Final = 64 * 1024
+AHEAD_BYTES: Final = 32 * 1024
+AHEAD_HEADS: Final = 16
+"""How much a caller may send ahead of the call in progress before its connection is no longer read."""
+HIGH_WATER: Final = 64 * 1024
+NEVER: Final = float("inf")
+RESET: Final = struct.pack("ii", 1, 0)
+
+App = Callable[[Exchange], Awaitable[None]]
+OnRefused = Callable[[str, str], None]
+
+
+class Shared:
+    """What the connections of one edge share.
+
+    One read buffer serves them all: what was read is copied out before anything else happens. `now` is time as the edge counts it,
+    exact to a tick, so that nobody asks a clock per chunk.
+    """
+
+    __slots__ = (
+        *("app", "bounds", "buffer", "calls", "changed", "connections", "date", "draining", "loop", "memory", "now"),
+        "on_refused",
+    )
+
+    def __init__(self, app: App, bounds: Bounds, on_refused: OnRefused) -> None:
+        self.app = app
+        self.bounds = bounds
+        self.on_refused = on_refused
+        self.loop = asyncio.get_running_loop()
+        self.buffer = memoryview(bytearray(READ_BYTES))
+        self.memory = BodyMemory(bounds.body_memory)
+        self.connections: set[Connection] = set()
+        self.calls: set[asyncio.Task[None]] = set()
+        self.changed = asyncio.Event()
+        self.draining = False
+        self.now = 0.0
+        self.date = b""
+
+
+class Connection(asyncio.BufferedProtocol):
+    """See the module. `tick` is to be called every half second."""
+
+    __slots__ = (
+        *(
+            "_ahead",
+            "_closing",
+            "_deadline",
+            "_discarded",
+            "_exchange",
+            "_paused",
+            "_peer",
+            "_seen",
+            "_served",
+            "_shared",
+        ),
+        *("_task", "_unsent", "congested", "transport"),
+    )
+
+    transport: asyncio.Transport
+
+    def __init__(self, shared: Shared) -> None:
+        self.congested = False
+        self._shared = shared
+        self._peer = ""
+        self._exchange: CallerExchange | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._ahead = b""  # read, and not yet any request's
+        self._seen = 0  # how much of it cannot be the end of a head
+        self._served = False
+        self._paused = False
+        self._closing = False
+        self._discarded = 0
+        self._deadline = NEVER
+        self._unsent: float = NEVER  # what waited for the caller to read when the deadline was set
+
+    @property
+    def date(self) -> bytes:
+        return self._shared.date
+
+    @property
+    def draining(self) -> bool:
+        return self._shared.draining
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        shared = self._shared
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass
+        self.transport.set_write_buffer_limits(high=HIGH_WATER)
+        peer = transport.get_extra_info("peername")
+        self._peer = peer[0] if isinstance(peer, tuple) else ""
+        shared.connections.add(self)
+        self._deadline = shared.now + shared.bounds.head_seconds
+        most = shared.bounds.connections
+        if len(shared.connections) > most:
+            self._refuse(GateError("Too many connections are open.", reason="overloaded"))
+        if len(shared.connections) > most + most // 10 + 1:
+            self.transport.abort()  # even saying no has its bound
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._shared.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        data = bytes(self._shared.buffer[:nbytes])
+        exchange = self._exchange
+        if self._closing:
+            self._discard(nbytes)
+        elif exchange is None:
+            if self.congested:
+                self._keep_ahead(data)
+            else:
+                self._open(self._ahead + data if self._ahead else data, self._seen)
+        elif (incoming := exchange.incoming) is None or incoming.ended:
+            self._keep_ahead(data)
+        else:
+            if behind := incoming.feed(data):
+                self._keep_ahead(behind)
+            if incoming.failure is not None or (incoming.waiting > WAITING_BYTES and not incoming.awaited):
+                self._pause()
+
+    def _discard(self, count: int) -> None:
+        self._discarded += count
+        if self._discarded > self._shared.bounds.linger_bytes:
+            self.transport.abort()
+
+    def _keep_ahead(self, data: bytes) -> None:
+        self._ahead += data
+        if len(self._ahead) > AHEAD_BYTES or self._ahead.count(b"\r\n\r\n") >= AHEAD_HEADS:
+            self._pause()
+
+    def _pause(self) -> None:
+        if not self._paused:
+            self._paused = True
+            self.transport.pause_reading()
+
+    def read_on(self) -> None:
+        """Read the connection again."""
+        if self._paused and not self.transport.is_closing():
+            self._paused = False
+            self.transport.resume_reading()
+
+    def _open(self, data: bytes, seen: int) -> None:
+        """Start the request whose head opens `data`, if it has come whole."""
+        shared = self._shared
+        try:
+            end = head_end(data, seen)
+            if not end:
+                if self._served and not seen:
+                    self._deadline = shared.now + shared.bounds.head_seconds
+                self._ahead = data
+                self._seen = len(data)
+                return
+            head, manner = read_head(data, end)
+        except CallerError as error:
+            self._refuse(error)
+            return
+        self._ahead = b""
+        self._seen = 0
+        behind = data[end:]
+        incoming = None
+        if head.length != 0:
+            incoming = RequestBody(head.length, shared.memory, self.read_on)
+            if behind:
+                behind = incoming.feed(behind)
+            if incoming.failure is not None:
+                incoming.release()
+                self._refuse(incoming.failure)
+                return
+        if behind:
+            self._keep_ahead(behind)
+        self._served = True
+        self._deadline = NEVER
+        self._exchange = exchange = CallerExchange(self, self._peer, head, manner, incoming)
+        self._task = task = shared.loop.create_task(self._serve(exchange))
+        shared.calls.add(task)
+
+    async def _serve(self, exchange: CallerExchange) -> None:
+        try:
+            await self._shared.app(exchange)
+        except Exception as error:
+            # The app answers for its errors itself; this one is a bug, and neither the connection nor the others pay for it.
+            self._shared.loop.call_exception_handler({"message": "A call failed", "exception": error})
+        finally:
+            self._finish(exchange)
+
+    def _finish(self, exchange: CallerExchange) -> None:
+        shared = self._shared
+        if self._task is not None:
+            shared.calls.discard(self._task)
+        self._exchange = self._task = None
+        if exchange.incoming is not None:
+            exchange.incoming.release()
+        if shared.draining:
+            shared.changed.set()
+        if exchange.gone:
+            return
+        if not exchange.ended:
+            self._answer_for(exchange)
+        if not exchange.persistent:
+            self.close()
+        elif not self._closing:
+            self._next()
+
+    def _answer_for(self, exchange: CallerExchange) -> None:
+        """The app has left the answer open."""
+        shared = self._shared
+        error = GateError("The call ended without an answer.", reason="stopping" if shared.draining else "internal")
+        shared.on_refused(error.reason, self._peer)
+        if exchange.started:
+            exchange.abort()
+        else:
+            rendered = write_error(error, "")
+            exchange.send(rendered.status, rendered.lines, rendered.body)
+
+    def _next(self) -> None:
+        """Turn to the next request, unless the caller is still to read the answer before."""
+        if self.congested:
+            return
+        self.read_on()
+        if self._ahead:
+            ahead, self._ahead = self._ahead, b""
+            self._open(ahead, 0)
+        else:
+            self._unsent = NEVER
+            bounds = self._shared.bounds
+            self._deadline = self._shared.now + (bounds.farewell_seconds if self.draining else bounds.idle_seconds)
+
+    def _refuse(self, error: DurwardError) -> None:
+        """Answer what never became a call."""
+        self._shared.on_refused(error.reason, self._peer)
+        rendered = write_error(error, "")
+        self.transport.write(last_answer(rendered.status, rendered.lines, self.date, rendered.body))
+        self.close()
+
+    def close(self, *, reset: bool = False) -> None:
+        """End the connection behind what was written; what still comes is read and thrown away for a while, lest the answer be lost.
+
+        With `reset` at once, and so that the caller sees a failure (RFC 9112 §9.6).
+        """
+        transport = self.transport
+        if self._closing or transport.is_closing():
+            return
+        self._closing = True
+        self._ahead = b""
+        self._unsent = NEVER
+        self._deadline = self._shared.now + self._shared.bounds.linger_seconds
+        if reset:
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            transport.abort()
+        elif transport.can_write_eof():
+            transport.write_eof()
+            self.read_on()
+        else:
+            transport.close()
+
+    def pause_writing(self) -> None:
+        self.congested = True
+        if self._exchange is not None:
+            self._exchange.congested = True
+        self._unsent = self.transport.get_write_buffer_size()
+        self._deadline = self._shared.now + self._shared.bounds.reader_seconds
+
+    def resume_writing(self) -> None:
+        self.congested = False
+        if self._exchange is not None:
+            self._deadline = NEVER
+            self._exchange.relieve()
+        elif not self._closing:
+            self._next()
+
+    def tick(self, elapsed: float) -> None:
+        """So many seconds have passed."""
+        if self._shared.now >= self._deadline:
+            self._expire()
+        elif self._exchange is not None and (incoming := self._exchange.incoming) is not None:
+            incoming.wait(elapsed, self._shared.bounds)
+
+    def _expire(self) -> None:
+        unsent = self.transport.get_write_buffer_size()
+        if 0 < unsent < self._unsent:
+            self._unsent = unsent  # the caller reads, if slowly
+            self._deadline = self._shared.now + self._shared.bounds.reader_seconds
+        elif unsent or self._closing:
+            self.transport.abort()
+        elif self._ahead:
+            self._refuse(CallerError("The head did not come in time.", reason="request_timeout"))
+        else:
+            self.close()
+
+    def say_farewell(self) -> None:
+        """The edge drains: an idle connection stays a moment for the request that may be on its way."""
+        if self._exchange is None and not self._ahead and not self._closing:
+            self._deadline = min(self._deadline, self._shared.now + self._shared.bounds.farewell_seconds)
+
+    def eof_received(self) -> None:
+        self._hang_up()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._hang_up()
+        self._closing = True
+        self._shared.connections.discard(self)
+        if self._shared.draining:
+            self._shared.changed.set()
+
+    def _hang_up(self) -> None:
+        """The caller has gone: its call is cancelled at once, unless it was answered already."""
+        exchange, task = self._exchange, self._task
+        if exchange is None or task is None or exchange.gone:
+            return
+        exchange.hang_up()
+        if not exchange.ended:
+            # A task that never ran does not reach the end of `_serve`.
+            task.add_done_callback(self._shared.calls.discard)
+            task.cancel()

@@ -1,0 +1,113 @@
+"""The HTTP/1.1 edge: accepts callers, hands every request to the app as an Exchange, keeps time for all of them, and drains."""
+
+import asyncio
+import socket
+import time
+from typing import Final
+
+from durward.calls.ports import Clock
+from durward.server.bounds import Bounds
+from durward.server.connection import App, Connection, OnRefused, Shared
+
+TICK: Final = 0.5
+"""Seconds between two looks at all connections. One timer serves them all; deadlines are exact to about this."""
+BACKLOG: Final = 4096
+CANCEL_SECONDS: Final = 1.0
+DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+class Edge:
+    """Serves `app` on one or more listening sockets; make it inside the running loop.
+
+    `app` gets one Exchange a request, in a task of its own, which is cancelled when the caller hangs up. `on_refused(reason, peer)` is
+    told of every request that the edge had to answer itself.
+    """
+
+    def __init__(self, app: App, clock: Clock, bounds: Bounds, on_refused: OnRefused) -> None:
+        self._clock = clock
+        self._shared = Shared(app, bounds, on_refused)
+        self._shared.date = date_line(clock.time())
+        self._last = clock.monotonic()
+        self._servers: list[asyncio.Server] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def connections(self) -> int:
+        """How many callers are connected."""
+        return len(self._shared.connections)
+
+    @property
+    def calls(self) -> int:
+        """How many calls are in progress."""
+        return len(self._shared.calls)
+
+    @property
+    def body_bytes(self) -> int:
+        """How many bytes of request bodies are held."""
+        return self._shared.memory.held
+
+    def connect(self) -> Connection:
+        """The protocol of a new connection."""
+        return Connection(self._shared)
+
+    async def listen(self, listener: socket.socket) -> None:
+        """Accept callers on a listening socket, and begin to keep time."""
+        self._servers.append(await self._shared.loop.create_server(self.connect, sock=listener, backlog=BACKLOG))
+        if self._timer is None:
+            self._timer = self._shared.loop.call_later(TICK, self._beat)
+
+    def _beat(self) -> None:
+        self._timer = self._shared.loop.call_later(TICK, self._beat)
+        self.tick()
+
+    def tick(self) -> None:
+        """Look at every deadline.
+
+        After a pause of the whole process no more than a second counts as passed: the callers have not been slow, we have.
+        """
+        shared = self._shared
+        now = self._clock.monotonic()
+        elapsed = min(now - self._last, 2 * TICK)
+        self._last = now
+        shared.now += elapsed
+        shared.date = date_line(self._clock.time())
+        for connection in list(shared.connections):
+            connection.tick(elapsed)
+
+    async def drain(self, seconds: float) -> None:
+        """Accept nobody, end every connection with the answer in hand, and wait for the calls; after `seconds` cancel what is left."""
+        shared = self._shared
+        shared.draining = True
+        for server in self._servers:
+            server.close()
+        for connection in shared.connections:
+            connection.say_farewell()
+        try:
+            async with asyncio.timeout(seconds):
+                while shared.connections or shared.calls:
+                    shared.changed.clear()
+                    await shared.changed.wait()
+        except TimeoutError:
+            await self._cut_off()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    async def _cut_off(self) -> None:
+        shared = self._shared
+        calls = list(shared.calls)
+        for call in calls:
+            call.cancel()
+        if calls:
+            await asyncio.wait(calls, timeout=CANCEL_SECONDS)
+        await asyncio.sleep(0)  # the loop writes what the calls have left
+        for connection in list(shared.connections):
+            connection.transport.abort()
+
+
+def date_line(seconds: float) -> bytes:
+    """The Date of an answer (RFC 9110 §5.6.7) at a Unix time."""
+    at = time.gmtime(seconds)
+    day, month = DAYS[at.tm_wday], MONTHS[at.tm_mon - 1]
+    clock = f"{at.tm_hour:02}:{at.tm_min:02}:{at.tm_sec:02}"
+    return f"Date: {day}, {at.tm_mday:02} {month} {at.tm_year} {clock} GMT\r\n".encode()
