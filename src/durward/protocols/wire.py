@@ -32,6 +32,8 @@ class ModelRequest(msgspec.Struct, gc=False):
     tags: dict[str, str] = {}
     objects: tuple[ObjectId, ...] = ()
     """Stored objects that the request names; they must belong to the caller."""
+    further_models: tuple[str, ...] = ()
+    """Models with which the provider may answer instead of `model` (OpenRouter's `models`); the caller must be allowed each of them."""
 
 
 class Answer(msgspec.Struct, gc=False):
