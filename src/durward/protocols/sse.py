@@ -26,13 +26,15 @@ class Unread(bytes):
 class EventSplitter:
     """Cuts one stream into events. Keeps at most `bound` bytes and one read, and looks at each byte a bounded number of times."""
 
-    __slots__ = ("_bound", "_inside", "_opened", "_rest")
+    __slots__ = ("_bound", "_inside", "_opened", "_rest", "unread")
 
     def __init__(self, bound: int = BOUND) -> None:
         self._bound = bound
         self._rest = bytearray()
         self._opened = False
         self._inside = False
+        self.unread = 0
+        """How many events were too large to be read."""
 
     @property
     def rest(self) -> bytes:
@@ -75,7 +77,10 @@ class EventSplitter:
 
     def _bounded(self, piece: bytes) -> bytes:
         # Blank lines before and after do not count: whether they travel with the event depends on the reads.
-        return piece if len(piece) <= self._bound or len(piece.strip(b"\r\n")) <= self._bound else Unread(piece)
+        if len(piece) <= self._bound or len(piece.strip(b"\r\n")) <= self._bound:
+            return piece
+        self.unread += 1
+        return Unread(piece)
 
     def _keep(self, rest: bytes, pieces: list[bytes]) -> None:
         begun = rest.lstrip(b"\r\n")
@@ -90,6 +95,7 @@ class EventSplitter:
         """Let the beginning of a large event out, but for line ends that may belong to the blank line behind it."""
         begun = self._rest.rstrip(b"\r\n")
         if begun and (self._inside or len(begun) > self._bound):
+            self.unread += not self._inside
             self._inside = True
             pieces.append(Unread(begun))
             del self._rest[: len(begun)]

@@ -1,0 +1,113 @@
+"""OpenAI's embeddings: text or tokens in, vectors and a count out."""
+
+import msgspec
+
+from durward.calls.errors import CallerError, DurwardError
+from durward.protocols.members import Governed, Members, join, malformed, read_members, wrong_type
+from durward.protocols.openai_chat_stream import ChatReader
+from durward.protocols.openai_claims import claimed_tags, claimed_user
+from durward.protocols.openai_errors import write_chat_error_event, write_error
+from durward.protocols.openai_objects import KINDS, says, survey
+from durward.protocols.openai_usage import NOTHING, UNREADABLE, loosely, read_usage, usage_of
+from durward.protocols.wire import Answer, ModelRequest, Rendered, StreamReader, Wire
+
+PLAIN = frozenset({"model", "input", "encoding_format", "dimensions"})
+BEYOND_TEXT = frozenset(["messages", "image", *KINDS])
+GOVERNED = Governed([*PLAIN, *BEYOND_TEXT, "user", "safety_identifier", "metadata"])
+BYTES_A_TOKEN = 4
+"""Text is estimated at four bytes a token; an input of tokens counts as that much text."""
+
+
+class _Request(msgspec.Struct, gc=False):
+    model: str = ""
+
+
+class _Answer(msgspec.Struct, gc=False):
+    """The vectors are passed over: they can be megabytes."""
+
+    model: str | None = None
+    usage: msgspec.Raw = NOTHING
+
+
+_REQUEST = msgspec.json.Decoder(_Request)
+_TEXTS = msgspec.json.Decoder(list[str])
+_ANSWER = msgspec.json.Decoder(_Answer)
+_QUOTE, _BRACE = b'"{'
+
+
+class OpenAIEmbeddings:
+    """`POST /v1/embeddings`."""
+
+    name = "openai_embeddings"
+    wire: Wire = "openai"
+
+    def read(self, body: bytes, model: str, stream: bool | None) -> ModelRequest:
+        """See `ModelProtocol`; nothing is streamed."""
+        members = read_members(body, GOVERNED)
+        try:
+            asked = _REQUEST.decode(body)
+        except msgspec.ValidationError as error:
+            raise wrong_type(error) from None
+        except UNREADABLE as error:
+            raise malformed(error) from None
+        if not asked.model:
+            raise CallerError("The body names no model.", param="model")
+        text_bytes = _text_bytes(members)
+        request = ModelRequest(asked.model, False, members, 0, text_bytes or 0)
+        rare = not PLAIN.issuperset(members)
+        if rare:
+            request.claimed_user = claimed_user(members.get("safety_identifier"), members.get("user"))
+            request.tags = claimed_tags(members.get("metadata"))
+        if text_bytes is None or (rare and says(members, BEYOND_TEXT)):
+            found = survey(members, ("input", *BEYOND_TEXT))
+            request.bounded = False
+            request.objects = found.objects
+            request.text_bytes = len(body) - found.media_bytes
+        return request
+
+    def write(self, request: ModelRequest, model: str, ask_usage: bool) -> bytes:
+        """See `ModelProtocol`. Usage comes unasked in this wire."""
+        if model == request.model:
+            return join(request.members)
+        return join({**request.members, "model": msgspec.Raw(msgspec.json.encode(model))})
+
+    def answer(self, body: bytes) -> Answer:
+        """See `ModelProtocol`. Only model and usage are decoded."""
+        try:
+            told = _ANSWER.decode(body)
+        except UNREADABLE:
+            loose = loosely(body)
+            model = loose.get("model")
+            return Answer(usage_of(loose), model if isinstance(model, str) else "")
+        return Answer(read_usage(told.usage, None), told.model or "")
+
+    def stream(self, request: ModelRequest, hide_usage: bool) -> StreamReader:
+        """See `ModelProtocol`. No provider is known to stream embeddings; if one does, its bytes pass as chunks do."""
+        return ChatReader(1, hide_usage=False)
+
+    def write_error(self, error: DurwardError, call: str) -> Rendered:
+        """See `ModelProtocol`."""
+        return write_error(error, call)
+
+    def write_error_event(self, error: DurwardError, call: str) -> bytes:
+        """See `ModelProtocol`."""
+        return write_chat_error_event(error, call)
+
+
+def _text_bytes(members: Members) -> int | None:
+    """Upper bound of the input's text; None where it is neither text nor tokens."""
+    raw = bytes(members.get("input", NOTHING))
+    if raw.startswith(b'"'):
+        return len(raw)
+    if not raw.startswith(b"["):
+        return None
+    if _QUOTE not in raw and _BRACE not in raw:
+        return BYTES_A_TOKEN * (raw.count(b",") + 1)
+    try:
+        _TEXTS.decode(raw)
+    except msgspec.ValidationError:
+        return None
+    return len(raw)
+
+
+OPENAI_EMBEDDINGS = OpenAIEmbeddings()
