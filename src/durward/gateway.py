@@ -7,30 +7,32 @@ entry and their price, never by another order of steps.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from functools import partial
+
+from msgspec.structs import replace
 
 from durward.calls.decision import Decision
 from durward.calls.errors import CallerError, DurwardError, GateError, Refused, UpstreamError
 from durward.calls.identifiers import uuid7
 from durward.calls.ports import Clock, Exchange, Journal, Random, RequestHead, UpstreamAnswer, Upstreams
 from durward.calls.principal import Principal
-from durward.calls.record import Closing, Opening
+from durward.calls.record import Closing
 from durward.calls.resource import Action, Resource
 from durward.catalog.listing import Listings, known_names, visible
 from durward.catalog.models import nearest, unknown_model
 from durward.config.settings import Provider
-from durward.identity.keys import Keys
+from durward.identity.keys import Keys, digest_of
 from durward.metering.meter import Meter
-from durward.protocols.announced import read_announced
 from durward.protocols.arrival import Arrival, read_arrival
 from durward.protocols.bodies import Asked, read_asked
 from durward.protocols.objects import shown_objects
 from durward.protocols.speakers import HTTP, LISTINGS, Speaker, follow
-from durward.protocols.wire import ObjectId, Wire
+from durward.protocols.wire import Answer, Wire
 from durward.records.entry import Entry
 from durward.records.times import timestamp
 from durward.routing.plan import falls_over, falls_over_error, plan
-from durward.snapshot import Snapshot
+from durward.snapshot import Course, Known, Snapshot
 from durward.upstreams.lists import fetch_models
 from durward.upstreams.relay import Pulse, Relay, answer_lines
 from durward.upstreams.request import Outbound
@@ -59,18 +61,26 @@ class Gateway:
 
     async def handle(self, exchange: Exchange) -> None:
         """Answer one request. Whatever happens, the caller gets an answer in its own wire and the call its record."""
-        call = uuid7(int(self._clock.time() * 1000), self._random.bytes(10))
+        now = self._clock.time()
+        call = uuid7(int(now * 1000), self._random.bytes(10))
         speaker: Speaker = HTTP
         entry: Entry | None = None
+        head = exchange.head
         try:
-            arrival = read_arrival(exchange.head, self._snapshot.catalog.wire_of)
+            known = head.memo
+            if not isinstance(known, Known) or known.snapshot is not self._snapshot:
+                known = head.memo = Known(self._snapshot, read_arrival(head, self._snapshot.catalog.wire_of))
+            arrival = known.arrival
             speaker = arrival.speaker
             if arrival.address.door in ("health", "ready"):
                 self._report_health(exchange, arrival.address.door == "ready")
                 return
-            principal = self._keys.identify(exchange.head.fields, arrival.query.key)
-            entry = Entry(self._journal, self._clock, self._opening(call, principal, arrival, exchange.head))
-            await self._govern(exchange, arrival, principal, entry)
+            principal = self._identify(known, head)
+            opening = replace(
+                known.opening, id=call, time=timestamp(now), trace=known.opening.trace or self._random.bytes(16).hex()
+            )
+            entry = Entry(self._journal, self._clock, self._clock.monotonic(), opening, Closing(call, "unknown"))
+            await self._govern(exchange, known, principal, entry)
         except DurwardError as error:
             _refuse(exchange, speaker, entry, error, call)
         except asyncio.CancelledError:
@@ -81,123 +91,110 @@ class Gateway:
             _refuse(exchange, speaker, entry, GateError("The gate failed."), call)
             raise
 
-    def _opening(self, call: str, principal: Principal, arrival: Arrival, head: RequestHead) -> Opening:
-        announced = read_announced(head.fields)
-        return Opening(
-            call,
-            timestamp(self._clock.time()),
-            principal.agent,
-            protocol=(arrival.route.protocol if arrival.route else "") or "http",
-            tenant=principal.tenant,
-            team=principal.team,
-            app=principal.app,
-            session=announced.session,
-            trace=announced.trace or self._random.bytes(16).hex(),
-            parent=announced.parent,
-            method=head.method,
-            query=",".join(arrival.query.names),
-            tags=announced.tags,
-            client=announced.client,
-        )
+    def _identify(self, known: Known, head: RequestHead) -> Principal:
+        """Who calls; the key is looked up for each call, since it may have been rotated since the last."""
+        if not known.digest:
+            known.digest = digest_of(head.fields, known.arrival.query.key)
+        principal = self._keys.of(known.digest)
+        if principal is not known.principal:
+            known.introduce(principal, head)
+        return principal
 
-    async def _govern(self, exchange: Exchange, arrival: Arrival, principal: Principal, entry: Entry) -> None:
-        snapshot = self._snapshot
+    async def _govern(self, exchange: Exchange, known: Known, principal: Principal, entry: Entry) -> None:
+        snapshot = known.snapshot
+        arrival = known.arrival
         if arrival.route is not None and arrival.route.kind in ("listing", "entry"):
             await self._list(exchange, arrival, principal, entry)
             return
         asked = await read_asked(exchange, arrival)
-        entry.claim(asked.request)
+        request = asked.request
+        if request is not None:
+            entry.claim(request)
         try:
-            resource = snapshot.catalog.resolve(arrival, exchange.head.method, asked.request)
+            course = snapshot.course(principal, arrival, exchange.head.method, request)
         except CallerError as error:
             raise self._suggesting(error, arrival, principal, asked) from None
-        decision = snapshot.policy.decide(principal, resource)
-        entry.decided(resource, decision)
-        if not decision.allows:
-            raise Refused(decision.message, rule=decision.rule)
+        entry.decided(course.resource, course.decision)
+        if not course.decision.allows:
+            raise Refused(course.decision.message, rule=course.decision.rule)
         if asked.place is not None or asked.objects:
-            resource = await snapshot.ownership.narrow(principal, resource, asked)
-        entry.open(snapshot.worst_case(resource, asked.request))
-        outbound = Outbound(exchange, arrival, asked, entry.opening)
-        meter = Meter(resource.action, asked.request)
-
-        async def claim(objects: Iterable[ObjectId]) -> None:
-            await snapshot.ownership.claim(principal, entry.closing.provider, objects)
-
-        relay = Relay(exchange, self._clock, self.pulse, claim)
-
-        def measure(closing: Closing) -> None:
-            closing.bytes_in = outbound.bytes_in
-            closing.bytes_out = relay.bytes_out
-            meter.measure(closing)
-
-        entry.measure = measure
-        answer = await self._attempt(snapshot, arrival, resource, outbound, meter, entry)
+            holders = await snapshot.ownership.holders(principal, course.resource, asked)
+            course = course.within(holders)
+        entry.open(snapshot.worst_case(course, request))
+        outbound = Outbound(exchange, arrival, asked, known.lines(exchange.head, entry.opening))
+        relay = Relay(exchange, self._clock, self.pulse)
+        meter = Meter(course.resource.action, request)
         try:
-            await self._answer(arrival, asked, relay, answer, meter, entry)
+            answer = await self._attempt(snapshot, course, outbound, meter, entry)
+            try:
+                await self._answer(known, outbound, relay, answer, meter, entry)
+            finally:
+                answer.cancel()
         finally:
-            answer.cancel()
+            _measure(entry, outbound, relay, meter)
 
     async def _attempt(
-        self,
-        snapshot: Snapshot,
-        arrival: Arrival,
-        resource: Resource,
-        outbound: Outbound,
-        meter: Meter,
-        entry: Entry,
+        self, snapshot: Snapshot, course: Course, outbound: Outbound, meter: Meter, entry: Entry
     ) -> UpstreamAnswer:
         """Try the targets in order until one answers with anything but its own failure. Raises UpstreamError of the last one."""
-        targets = plan(resource)
-        for target in targets:
-            way = snapshot.way(arrival, target)
-            credential = way.presented.lines(way.endpoint.origin, outbound.fields)
-            attempt = entry.attempt(target)
-            head, body = outbound.to(target, way.endpoint, credential, way.asks_usage, way.body_limit)
-            meter.sends(snapshot.prices.of(target.upstream, target.model, resource.name) if target.model else None)
+        steps = plan(course.steps)
+        for step in steps:
+            way = step.way
+            credential = way.presented.lines(way.endpoint.origin, outbound.exchange.head.fields)
+            attempt = entry.attempt(step.target)
+            if step.target.model:
+                head, body = outbound.model_call(step.line, credential, step.target.model, way.asks_usage)
+            else:
+                head, body = outbound.other_call(step.line, credential, way.body_limit)
+            meter.sends(snapshot.price(course.resource, step))
             try:
                 answer = await self._upstreams.send(way.endpoint.origin, head, body, way.endpoint.timeouts)
             except UpstreamError as error:
                 entry.attempted(attempt, 0, error.reason)
                 if falls_over_error(error):
                     meter.void()
-                if target is targets[-1] or not falls_over_error(error):
+                if step is steps[-1] or not falls_over_error(error):
                     raise
                 continue
             entry.attempted(attempt, answer.status, "")
-            if target is targets[-1] or not falls_over(answer.status):
+            if answer.status >= 400:
+                meter.void()
+            if step is steps[-1] or not falls_over(answer.status):
                 return answer
             answer.cancel()
         raise GateError("A resource has no target.")
 
     async def _answer(
-        self, arrival: Arrival, asked: Asked, relay: Relay, answer: UpstreamAnswer, meter: Meter, entry: Entry
+        self, known: Known, outbound: Outbound, relay: Relay, answer: UpstreamAnswer, meter: Meter, entry: Entry
     ) -> None:
         """Relay the answer in the way its kind needs; the call is settled before the answer's terminal event."""
         entry.answered(answer)
+        snapshot, arrival, asked = known.snapshot, known.arrival, outbound.asked
+        claim = partial(snapshot.ownership.claim, known.principal, entry.closing.provider)
         lines = answer_lines(entry.opening.id, answer, cookies=arrival.address.door == "api")
         good = answer.status < 400
-        if not good:
-            meter.void()
+
+        def settle(stream_error: str = "") -> None:
+            _measure(entry, outbound, relay, meter)
+            entry.settle(answer.status, stream_error)
+
         if good and asked.request is not None and arrival.protocol is not None:
-            hide = self._snapshot.providers[entry.closing.provider].asks_usage and not asked.request.wants_usage
+            hide = snapshot.providers[entry.closing.provider].asks_usage and not asked.request.wants_usage
             reader = follow(arrival.protocol, asked.request, answer, hide)
             if reader is not None:
                 meter.follow(reader)
-                await relay.stream(answer, lines, reader, lambda: entry.settle(answer.status, reader.error))
+                await relay.stream(answer, lines, reader, settle, claim)
                 return
         body = await answer.whole(WHOLE_ANSWER_LIMIT) if asked.reads_answer(answer) else None
         if body is None:
-            await relay.opaque(answer, lines, lambda: entry.settle(answer.status))
+            await relay.opaque(answer, lines, settle)
             return
-        if good and asked.place is not None:
-            await relay.claim(shown_objects(asked.place, body))
-        elif good and arrival.protocol is not None:
-            told = arrival.protocol.answer(body)
+        if good:
+            told = _read_answer(arrival, asked, body)
             meter.follow(told)
             if told.objects:
-                await relay.claim(told.objects)
-        relay.whole(answer.status, lines, body, lambda: entry.settle(answer.status))
+                await claim(told.objects)
+        relay.whole(answer.status, lines, body, settle)
 
     async def _list(self, exchange: Exchange, arrival: Arrival, principal: Principal, entry: Entry) -> None:
         """What this agent may use, in the shape of the asking wire; it needs no rule of its own."""
@@ -244,6 +241,22 @@ class Gateway:
             b"Content-Type: text/plain\r\nCache-Control: no-store\r\n",
             b"ok\n" if well else b"not ready\n",
         )
+
+
+def _measure(entry: Entry, outbound: Outbound, relay: Relay, meter: Meter) -> None:
+    """Write into the closing half what went up, what came down, what it used and cost."""
+    closing = entry.closing
+    if not entry.closed:
+        closing.bytes_in = outbound.bytes_in
+        closing.bytes_out = relay.bytes_out
+        meter.measure(closing)
+
+
+def _read_answer(arrival: Arrival, asked: Asked, body: bytes) -> Answer:
+    """What a whole answer tells: usage of a model call, new objects of a provider route."""
+    if asked.place is not None:
+        return Answer(objects=shown_objects(asked.place, body))
+    return arrival.protocol.answer(body) if arrival.protocol is not None else Answer()
 
 
 def _refuse(exchange: Exchange, speaker: Speaker, entry: Entry | None, error: DurwardError, call: str) -> None:

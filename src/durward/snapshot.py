@@ -3,18 +3,25 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from durward.calls.ports import Clock
+import msgspec
+
+from durward.calls.decision import Decision
+from durward.calls.ports import Clock, RequestHead
+from durward.calls.principal import Principal
+from durward.calls.record import Opening
 from durward.calls.resource import Resource, Target
 from durward.catalog.catalog import Catalog
 from durward.catalog.ownership import Owners, Ownership
 from durward.config.settings import Settings
 from durward.credentials.presented import Presented
-from durward.metering.prices import Prices
+from durward.metering.prices import Price, Prices
 from durward.policy.rules import Policy
+from durward.protocols.announced import read_announced
 from durward.protocols.arrival import Arrival
 from durward.protocols.bodies import OTHER_BODY_LIMIT
 from durward.protocols.wire import ModelRequest
 from durward.upstreams.endpoint import Endpoint, read_endpoint
+from durward.upstreams.request import passed_lines, request_line, trace_line
 
 
 class Way(NamedTuple):
@@ -24,6 +31,31 @@ class Way(NamedTuple):
     presented: Presented
     asks_usage: bool = False
     body_limit: int = OTHER_BODY_LIMIT
+
+
+class Step(msgspec.Struct, frozen=True, gc=False):
+    """One target of a course: the way there, and the request line and Host of the call at it."""
+
+    target: Target
+    way: Way
+    line: bytes
+
+
+class Course(msgspec.Struct, frozen=True, gc=False):
+    """Where a call may go: what it asks for, what policy says of it, and a step for each target."""
+
+    resource: Resource
+    decision: Decision
+    steps: tuple[Step, ...]
+
+    def within(self, upstreams: frozenset[str]) -> "Course":
+        """The same course, only where all it names is the caller's own."""
+        return Course(
+            self.resource, self.decision, tuple(step for step in self.steps if step.target.upstream in upstreams)
+        )
+
+
+KEPT_COURSES = 4_096
 
 
 class Snapshot:
@@ -45,22 +77,96 @@ class Snapshot:
             presented = Presented(api.credential, endpoint.origin, environment)
             self.apis[api.name] = Way(endpoint, presented, body_limit=api.body_limit)
 
-    def way(self, arrival: Arrival, target: Target) -> Way:
-        """The way to a target of a call."""
-        return (self.apis if arrival.address.door == "api" else self.providers)[target.upstream]
+        self._courses: dict[tuple[Principal, str, str], Course] = {}
 
-    def worst_case(self, resource: Resource, request: ModelRequest | None) -> int | None:
+    def course(self, principal: Principal, arrival: Arrival, method: str, request: ModelRequest | None) -> Course:
+        """Resolve and authorize. Raises CallerError as `Catalog.resolve` does.
+
+        For a model call both follow from principal, place and model alone, so its course is kept; the table is bounded.
+        """
+        if request is None:
+            return self._chart(principal, arrival, method, None)
+        key = (principal, arrival.place, request.model)
+        course = self._courses.get(key)
+        if course is None:
+            course = self._chart(principal, arrival, method, request)
+            if len(self._courses) >= KEPT_COURSES:
+                self._courses.clear()
+            self._courses[key] = course
+        return course
+
+    def _chart(self, principal: Principal, arrival: Arrival, method: str, request: ModelRequest | None) -> Course:
+        resource = self.catalog.resolve(arrival, method, request)
+        ways = self.apis if arrival.address.door == "api" else self.providers
+        steps = [
+            Step(target, way, request_line(way.endpoint, method, arrival, target))
+            for target in resource.targets
+            for way in (ways[target.upstream],)
+        ]
+        return Course(resource, self.policy.decide(principal, resource), tuple(steps))
+
+    def price(self, resource: Resource, step: Step) -> Price | None:
+        """What the call costs at a step; None where nobody states a price, as for all that is no model call."""
+        target = step.target
+        return self.prices.of(target.upstream, target.model, resource.name) if target.model else None
+
+    def worst_case(self, course: Course, request: ModelRequest | None) -> int | None:
         """Nano-dollars that the dearest candidate can cost at most; None where no such bound can be computed."""
         if request is None:
             return None
-        if resource.action == "count":
+        if course.resource.action == "count":
             return 0
+        output = 0 if course.resource.action == "embed" else request.max_output
         dearest = 0
-        for target in resource.targets:
-            price = self.prices.of(target.upstream, target.model, resource.name)
-            output = 0 if resource.action == "embed" else request.max_output
+        for step in course.steps:
+            price = self.price(course.resource, step)
             cost = price.worst_case(request.text_bytes, output) if price is not None and request.bounded else None
             if cost is None:
                 return None
             dearest = max(dearest, cost)
         return dearest
+
+
+NOBODY = Principal("")
+
+
+class Known:
+    """What a head tells before its body is read. Kept on the head, so that the next equal one on its connection need not be read."""
+
+    __slots__ = ("_lines", "arrival", "digest", "opening", "principal", "snapshot")
+
+    def __init__(self, snapshot: Snapshot, arrival: Arrival) -> None:
+        self.snapshot = snapshot
+        self.arrival = arrival
+        self.digest = b""
+        self.principal = NOBODY
+        self.opening = Opening("", "", "")
+        self._lines: bytes | None = None
+
+    def introduce(self, principal: Principal, head: RequestHead) -> None:
+        """The opening half of a record as far as the head tells it; id, time and a trace of our own come with each call."""
+        announced = read_announced(head.fields)
+        route = self.arrival.route
+        self.principal = principal
+        self.opening = Opening(
+            "",
+            "",
+            principal.agent,
+            protocol=(route.protocol if route else "") or "http",
+            tenant=principal.tenant,
+            team=principal.team,
+            app=principal.app,
+            session=announced.session,
+            trace=announced.trace,
+            parent=announced.parent,
+            method=head.method,
+            query=",".join(self.arrival.query.names),
+            tags=announced.tags,
+            client=announced.client,
+        )
+
+    def lines(self, head: RequestHead, opening: Opening) -> bytes:
+        """The caller's header lines that go up, each ended by CRLF; the trace goes on with our span."""
+        if self._lines is None:
+            self._lines = passed_lines(head, self.arrival.protocol is not None)
+        return self._lines + trace_line(opening) if opening.parent else self._lines

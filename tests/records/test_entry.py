@@ -46,7 +46,8 @@ class Pages:
 
 def entry() -> tuple[Entry, Pages]:
     pages = Pages()
-    return Entry(pages, Watch(), Opening("id", "2026-11-21T00:00:00.000Z", "carol")), pages
+    opening = Opening("id", "2026-11-21T00:00:00.000Z", "carol")
+    return Entry(pages, Watch(), Watch.now, opening, Closing("id", "unknown")), pages
 
 
 def test_an_allowed_call_is_an_intent_and_a_settle() -> None:
@@ -98,16 +99,6 @@ def test_upstream_errors_pass_as_failed() -> None:
     other.open(None)
     other.settle(200, "overloaded_error")
     assert pages.lines[1] == ("settle", "failed", "stream_error")
-
-
-def test_what_was_used_is_measured_once_just_before_the_line() -> None:
-    one, pages = entry()
-    one.open(None)
-    seen: list[int] = []
-    one.measure = lambda closing: seen.append(len(pages.lines))
-    one.settle(200)
-    one.settle(200)
-    assert seen == [1]
 
 
 def test_attempts_have_their_own_time_and_end() -> None:

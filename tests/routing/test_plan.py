@@ -3,13 +3,13 @@
 import pytest
 
 from durward.calls.errors import UpstreamError
-from durward.calls.resource import Resource, Target
+from durward.calls.resource import Target
 from durward.routing.plan import falls_over, falls_over_error, plan
 
 
 def test_targets_are_tried_as_written() -> None:
     targets = (Target("b", "1"), Target("a", "2"))
-    assert plan(Resource("model/x", "generate", "read", targets)) == targets
+    assert plan(targets) == targets
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Base URLs become origins; heads hold the request line, Host, our lines, then those passed on."""
+"""Base URLs become origins, paths and Host."""
 
 import pytest
 
@@ -19,12 +19,3 @@ from durward.upstreams.endpoint import read_endpoint
 def test_base_urls(url: str, origin: Origin, path: str, host: bytes) -> None:
     endpoint = read_endpoint("x", url, Timeouts())
     assert (endpoint.origin, endpoint.base_path, endpoint.host) == (origin, path, host)
-
-
-@pytest.mark.parametrize("own", [b"", b"Authorization: Bearer t\r\n"])
-@pytest.mark.parametrize("passed", [[], [b"A: 1"], [b"A: 1", b"B: 2"]])
-def test_a_head_is_exactly_its_lines(own: bytes, passed: list[bytes]) -> None:
-    head = read_endpoint("x", "http://h", Timeouts()).head("POST", "/p?q=1", own, passed)
-    assert head.endswith(b"\r\n\r\n")
-    lines = head[:-4].split(b"\r\n")
-    assert lines == [b"POST /p?q=1 HTTP/1.1", b"Host: h", *own.splitlines(), *passed]

@@ -3,10 +3,9 @@
 
 def uuid7(time_ms: int, random: bytes) -> str:
     """The UUIDv7 of a Unix time in milliseconds and 10 random bytes, as 36 lower-case characters."""
-    tail = int.from_bytes(random, "big")
-    high = 0x7000 | (tail >> 64) & 0x0FFF
-    low = 0x8000 | (tail >> 48) & 0x3FFF
-    return f"{time_ms >> 16:08x}-{time_ms & 0xFFFF:04x}-{high:04x}-{low:04x}-{tail & 0xFFFFFFFFFFFF:012x}"
+    digits = (time_ms.to_bytes(6, "big") + random).hex()
+    variant = "89ab"[random[2] >> 6]
+    return f"{digits[:8]}-{digits[8:12]}-7{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 def time_of(identifier: str) -> int:

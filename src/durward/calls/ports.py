@@ -43,6 +43,8 @@ class RequestHead(msgspec.Struct, gc=False):
     forward: list[bytes]
     length: int | None
     """Bytes of the body: 0 without one, None when it comes chunked."""
+    memo: object = None
+    """Whatever the app noted about this head. A connection hands it on to the next head that differs in its length alone."""
 
 
 class Exchange(Protocol):

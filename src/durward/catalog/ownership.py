@@ -6,7 +6,7 @@ from typing import Protocol
 from durward.calls.errors import CallerError, DurwardError, Refused
 from durward.calls.ports import Clock
 from durward.calls.principal import Principal
-from durward.calls.resource import Resource, Target
+from durward.calls.resource import Resource
 from durward.config.settings import Settings
 from durward.protocols.bodies import Asked
 from durward.protocols.objects import Place
@@ -33,8 +33,8 @@ class Ownership:
         self._clock = clock
         self._kept: dict[tuple[str, str, str], Owner] = {}
 
-    async def narrow(self, principal: Principal, resource: Resource, asked: Asked) -> Resource:
-        """The resource with only those targets where everything that the call names is this principal's.
+    async def holders(self, principal: Principal, resource: Resource, asked: Asked) -> frozenset[str]:
+        """The upstreams where everything that the call names is this principal's.
 
         Raises CallerError `object_unknown` where there is none; Refused for a list, which would show strangers' objects.
         """
@@ -43,16 +43,16 @@ class Ownership:
         if place is not None and place.identifier:
             objects = (*objects, (place.kind, place.identifier))
         refusal: DurwardError | None = None
-        held: list[Target] = []
+        held: set[str] = set()
         for target in resource.targets:
             try:
                 await self._check(principal, target.upstream, place, objects)
-                held.append(target)
+                held.add(target.upstream)
             except (CallerError, Refused) as error:
                 refusal = error
         if refusal is not None and not held:
             raise refusal
-        return Resource(resource.name, resource.action, resource.effect, tuple(held))
+        return frozenset(held)
 
     async def claim(self, principal: Principal, provider: str, objects: Iterable[ObjectId]) -> None:
         """Note the owner of objects that an answer shows for the first time. Written when it returns."""

@@ -34,6 +34,11 @@ def carried(fields: dict[bytes, bytes], query_key: str | None) -> bytes:
     return keys.pop()
 
 
+def digest_of(fields: dict[bytes, bytes], query_key: str | None) -> bytes:
+    """The SHA-256 of a call's agent key. Raises CallerError `key_missing`, `conflicting_keys`."""
+    return sha256(carried(fields, query_key)).digest()
+
+
 class Keys:
     """Digest of a key -> its agent, in memory. An expired key is unknown."""
 
@@ -45,9 +50,13 @@ class Keys:
         """Know a key by the hex SHA-256 of its bytes; `expires` is Unix time in seconds."""
         self._agents[bytes.fromhex(digest)] = (agent, expires)
 
-    def identify(self, fields: dict[bytes, bytes], query_key: str | None) -> Principal:
-        """The agent that a call's key belongs to. Raises CallerError `key_missing`, `conflicting_keys`, `key_unknown`."""
-        found = self._agents.get(sha256(carried(fields, query_key)).digest())
+    def of(self, digest: bytes) -> Principal:
+        """The agent whose key has this SHA-256. Raises CallerError `key_unknown`."""
+        found = self._agents.get(digest)
         if found is None or (found[1] is not None and found[1] <= self._clock.time()):
             raise CallerError("The agent key is not known here.", reason="key_unknown")
         return found[0]
+
+    def identify(self, fields: dict[bytes, bytes], query_key: str | None) -> Principal:
+        """The agent that a call's key belongs to. Raises CallerError `key_missing`, `conflicting_keys`, `key_unknown`."""
+        return self.of(digest_of(fields, query_key))

@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+import msgspec
+
 from durward.calls.record import Closing
 from durward.calls.resource import Action
 from durward.calls.usage import Tokens, Usage
@@ -24,52 +26,49 @@ class Source(Protocol):
     """True once the answer is known to be whole, so that the numbers are final."""
 
 
-class Meter:
+class Meter(msgspec.Struct, gc=False):
     """Follows one call. Whatever ends the call, `measure` says what is known of its use by then."""
 
-    __slots__ = ("_action", "_price", "_request", "_sent", "_source")
-
-    def __init__(self, action: Action, request: ModelRequest | None) -> None:
-        self._action = action
-        self._request = request
-        self._price: Price | None = None
-        self._sent = False
-        self._source: Source | None = None
+    action: Action
+    request: ModelRequest | None
+    price: Price | None = None
+    sent: bool = False
+    source: Source | None = None
 
     def sends(self, price: Price | None) -> None:
         """The request is about to go to a target with this price, so from now on it may cost."""
-        self._sent = True
-        self._price = price
+        self.sent = True
+        self.price = price
 
     def void(self) -> None:
         """The target did not take the request, or answered with an error status: nothing was used."""
-        self._sent = False
+        self.sent = False
 
     def follow(self, source: Source) -> None:
         """Take the numbers from `source`, as far as it has come when the call ends."""
-        self._source = source
+        self.source = source
 
     def measure(self, closing: Closing) -> None:
         """Fill in tokens, cost, and the provider's usage object. Calls that are no model calls have no price yet, so no cost."""
-        if self._request is None:
+        if self.request is None:
             return
-        if not self._sent or self._action == "count":
+        if not self.sent or self.action == "count":
             closing.cost_nano = 0
             return
-        usage = self._usage(self._request.text_bytes)
+        usage = self._usage(self.request.text_bytes)
         closing.tokens = usage.tokens
         closing.estimated = usage.estimated
         if usage.verbatim is not None and len(bytes(usage.verbatim)) <= USAGE_KEPT:
             closing.usage = usage.verbatim
-        if self._price is None:
+        if self.price is None:
             closing.price_partial = True
             return
-        cost = self._price.cost(usage)
+        cost = self.price.cost(usage)
         closing.cost_nano = cost.nano
         closing.price_partial = cost.partial
 
     def _usage(self, input_bytes: int) -> Usage:
-        source = self._source
+        source = self.source
         seen = source.usage if source is not None else None
         if source is not None and seen is not None and source.finished:
             return seen

@@ -19,6 +19,8 @@ class Arrival(msgspec.Struct, gc=False):
     protocol: ModelProtocol | None
     """Reads the body; None unless the route is inference."""
     speaker: Speaker
+    place: str = ""
+    """Method, wire and request-target without the key: two arrivals at one place ask for the same, but for their bodies."""
 
 
 def read_arrival(head: RequestHead, wire_of: Callable[[str], Wire | None]) -> Arrival:
@@ -33,4 +35,5 @@ def read_arrival(head: RequestHead, wire_of: Callable[[str], Wire | None]) -> Ar
         return Arrival(address, query, None, None, speaker_of(None, ""))
     wire = address.wire if address.door == "model" else wire_of(address.upstream)
     route = read_route(head.method, address, wire, head.fields)
-    return Arrival(address, query, route, PROTOCOLS.get(route.protocol), speaker_of(route.wire, route.protocol))
+    place = f"{head.method} {route.wire} {raw}?{query.text}"
+    return Arrival(address, query, route, PROTOCOLS.get(route.protocol), speaker_of(route.wire, route.protocol), place)

@@ -1,6 +1,6 @@
 """One call's way into the journal: opened once, closed once, whatever happens between."""
 
-from collections.abc import Callable
+import msgspec
 
 from durward.calls.decision import Decision
 from durward.calls.errors import DurwardError, GateError
@@ -10,25 +10,19 @@ from durward.calls.resource import Resource, Target
 from durward.calls.usage import Attempt
 from durward.protocols.wire import ModelRequest
 
-REQUEST_IDS = (b"x-request-id", b"request-id", b"x-goog-request-id")
 ID_LENGTH = 128
 
 
-class Entry:
+class Entry(msgspec.Struct):
     """The record of one call while it runs. `close` is safe to call again: the first end is the one that counts."""
 
-    __slots__ = ("_clock", "_journal", "_opened", "_started", "closed", "closing", "measure", "opening")
-
-    def __init__(self, journal: Journal, clock: Clock, opening: Opening) -> None:
-        self._journal = journal
-        self._clock = clock
-        self._started = clock.monotonic()
-        self._opened = False
-        self.closed = False
-        self.opening = opening
-        self.closing = Closing(opening.id, "unknown")
-        self.measure: Callable[[Closing], None] | None = None
-        """Fills in what the call used, just before the closing half is written."""
+    journal: Journal
+    clock: Clock
+    started: float
+    opening: Opening
+    closing: Closing
+    opened: bool = False
+    closed: bool = False
 
     def decided(self, resource: Resource, decision: Decision) -> None:
         """What was asked for and what policy said, also when the call will be refused."""
@@ -42,8 +36,8 @@ class Entry:
     def open(self, reserved: int | None) -> None:
         """Write the intent. Nothing may go upstream before. Raises GateError `journal_unavailable`."""
         self.opening.reserved_nano = reserved
-        self._journal.intent(self.opening)
-        self._opened = True
+        self.journal.intent(self.opening)
+        self.opened = True
 
     def attempt(self, target: Target) -> Attempt:
         """Note that a target is tried now."""
@@ -55,15 +49,17 @@ class Entry:
 
     def attempted(self, attempt: Attempt, status: int, reason: str) -> None:
         """Note how the attempt ended: with an answer's status, or with a reason and none."""
-        attempt.duration_ms = round(self._elapsed() - attempt.duration_ms, 3)
+        attempt.duration_ms = _cut(self._elapsed() - attempt.duration_ms)
         attempt.status = status
         attempt.reason = reason
 
     def answered(self, answer: UpstreamAnswer) -> None:
         """Note that the upstream's answer has begun, and the id it gave the request."""
-        self.closing.first_byte_ms = round(self._elapsed(), 3)
-        found = next((answer.fields[name] for name in REQUEST_IDS if name in answer.fields), b"")
-        self.closing.request_id = found[:ID_LENGTH].decode("latin-1")
+        self.closing.first_byte_ms = _cut(self._elapsed())
+        fields = answer.fields
+        found = fields.get(b"x-request-id") or fields.get(b"request-id") or fields.get(b"x-goog-request-id")
+        if found:
+            self.closing.request_id = found[:ID_LENGTH].decode("latin-1")
 
     def claim(self, request: ModelRequest | None) -> None:
         """What the body claims: model, user, session, tags. Recorded, never decided by."""
@@ -97,13 +93,11 @@ class Entry:
         closing.outcome = outcome
         closing.status = status
         closing.reason = reason
-        closing.duration_ms = round(self._elapsed(), 3)
-        if not self._opened:
-            self._journal.refused(self.opening, closing)
+        closing.duration_ms = _cut(self._elapsed())
+        if not self.opened:
+            self.journal.refused(self.opening, closing)
             return
-        if self.measure is not None:
-            self.measure(closing)
-        self._journal.settle(closing)
+        self.journal.settle(closing)
 
     def fail(self, error: DurwardError, begun: bool) -> None:
         """Close after an error, as far as the journal can still be written: the error itself must reach the caller.
@@ -118,4 +112,9 @@ class Entry:
             self.closed = True
 
     def _elapsed(self) -> float:
-        return (self._clock.monotonic() - self._started) * 1000
+        return (self.clock.monotonic() - self.started) * 1000
+
+
+def _cut(milliseconds: float) -> float:
+    """Microseconds are as far as a duration is known."""
+    return int(milliseconds * 1000) / 1000

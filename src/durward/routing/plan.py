@@ -1,12 +1,16 @@
 """The plan of a call: its targets in the order to try them."""
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 from durward.calls.errors import UpstreamError
-from durward.calls.resource import Resource, Target
+
+Candidate = TypeVar("Candidate")
 
 
-def plan(resource: Resource) -> tuple[Target, ...]:
-    """The targets in the order the operator wrote them."""
-    return resource.targets
+def plan(candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+    """The candidates in the order the operator wrote them."""
+    return candidates
 
 
 def falls_over(status: int) -> bool:

@@ -20,12 +20,6 @@ class Endpoint(msgspec.Struct, frozen=True, gc=False):
     host: bytes
     timeouts: Timeouts
 
-    def head(self, method: str, target: str, own: bytes, passed: list[bytes]) -> bytes:
-        """A request head: request line, Host, our own lines (each ended by CRLF, framing included), then those passed on."""
-        # The empty last piece makes the line end of the line before it.
-        block = b"\r\n".join([*passed, b""]) if passed else b""
-        return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b\r\n" % (method.encode(), target.encode(), self.host, own, block)
-
 
 def read_endpoint(name: str, base_url: str, timeouts: Timeouts) -> Endpoint:
     """The endpoint of a base URL that the configuration has checked."""

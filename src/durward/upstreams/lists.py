@@ -16,8 +16,9 @@ LINES = {"openai": b"", "anthropic": b"anthropic-version: 2023-06-01\r\n", "gemi
 
 async def fetch_models(upstreams: Upstreams, endpoint: Endpoint, wire: Wire, credential: bytes) -> list[str]:
     """The names on the first page of the provider's list. Raises UpstreamError."""
-    target = join(endpoint.base_path, VERSIONS[wire], ("models",)) + QUERIES[wire]
-    head = endpoint.head("GET", target, credential + LINES[wire] + IDENTITY, [])
+    target = (join(endpoint.base_path, VERSIONS[wire], ("models",)) + QUERIES[wire]).encode()
+    own = credential + LINES[wire] + IDENTITY
+    head = b"GET %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (target, endpoint.host, own)
     answer = await upstreams.send(endpoint.origin, head, b"", BOUND)
     try:
         body = await answer.whole(LIST_LIMIT)

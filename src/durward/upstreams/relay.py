@@ -5,6 +5,9 @@ raises keeps them back.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Protocol
+
+import msgspec
 
 from durward.calls.errors import UpstreamError
 from durward.calls.ports import Clock, Exchange, UpstreamAnswer
@@ -13,7 +16,13 @@ from durward.protocols.wire import ObjectId, StreamReader
 QUIET_SECONDS = 15.0
 """Silence after which an event stream gets an empty line, so that nothing between caller and gate takes it for dead."""
 
-Settle = Callable[[], None]
+
+class Settle(Protocol):
+    """Settles the call; a stream says which error its terminal event reported, "" for none."""
+
+    def __call__(self, stream_error: str = "") -> None: ...
+
+
 Claim = Callable[[Iterable[ObjectId]], Awaitable[None]]
 
 
@@ -51,37 +60,35 @@ class Pulse:
                 last[0] = now
 
 
-class Relay:
-    """Counts what went to the caller: `bytes_out` of body. `claim` notes the owner of objects before an answer shows them."""
+class Relay(msgspec.Struct, gc=False):
+    """Counts what went to the caller: `bytes_out` of body."""
 
-    __slots__ = ("_clock", "_exchange", "_pulse", "bytes_out", "claim")
-
-    def __init__(self, exchange: Exchange, clock: Clock, pulse: Pulse, claim: Claim) -> None:
-        self._exchange = exchange
-        self._clock = clock
-        self._pulse = pulse
-        self.claim = claim
-        self.bytes_out = 0
+    exchange: Exchange
+    clock: Clock
+    pulse: Pulse
+    bytes_out: int = 0
 
     def whole(self, status: int, lines: bytes, body: bytes, settle: Settle) -> None:
         """An answer that was read whole."""
         self.bytes_out = len(body)
         settle()
-        self._exchange.send(status, lines, body)
+        self.exchange.send(status, lines, body)
 
-    async def stream(self, answer: UpstreamAnswer, lines: bytes, reader: StreamReader, settle: Settle) -> None:
+    async def stream(
+        self, answer: UpstreamAnswer, lines: bytes, reader: StreamReader, settle: Settle, claim: Claim
+    ) -> None:
         """A followed event stream; `settle` runs before the terminal event, or at a clean end without one.
 
         Raises UpstreamError: of the upstream's connection, or `upstream_cut` where the stream ended before its content did.
         """
-        self._exchange.begin(answer.status, lines, None)
-        last = self._pulse.watch(self._exchange, reader)
+        self.exchange.begin(answer.status, lines, None)
+        last = self.pulse.watch(self.exchange, reader)
         try:
             while data := await answer.chunk():
-                last[0] = self._clock.monotonic()
+                last[0] = self.clock.monotonic()
                 released = self._next(reader, data, settle)
                 if reader.objects:
-                    await self.claim(reader.objects)
+                    await claim(reader.objects)
                     reader.objects.clear()
                 await self._release(released)
             rest = reader.finish()
@@ -90,11 +97,11 @@ class Relay:
                 raise UpstreamError(
                     "The upstream ended its stream before the answer was complete.", reason="upstream_cut"
                 )
-            settle()
+            settle(reader.error)
             await self._release(rest)
-            self._exchange.end()
+            self.exchange.end()
         finally:
-            self._pulse.forget(self._exchange)
+            self.pulse.forget(self.exchange)
 
     @staticmethod
     def _next(reader: StreamReader, data: bytes, settle: Settle) -> bytes:
@@ -102,31 +109,31 @@ class Relay:
         released = reader.feed(data)
         if settled or not reader.ended:
             return released
-        settle()
+        settle(reader.error)
         return released + reader.take_held()
 
     async def opaque(self, answer: UpstreamAnswer, lines: bytes, settle: Settle) -> None:
         """Bytes as they come. The last bytes of a known length, or the end of any other, wait for `settle`."""
         if answer.ended() and answer.length == 0:
             settle()
-            self._exchange.begin(answer.status, lines, 0)
-            self._exchange.end()
+            self.exchange.begin(answer.status, lines, 0)
+            self.exchange.end()
             return
-        self._exchange.begin(answer.status, lines, answer.length)
+        self.exchange.begin(answer.status, lines, answer.length)
         while data := await answer.chunk():
             if answer.ended():
                 self.bytes_out += len(data)
                 settle()
-                self._exchange.write(data)
+                self.exchange.write(data)
                 break
             await self._release(data)
         settle()
-        self._exchange.end()
+        self.exchange.end()
 
     async def _release(self, data: bytes) -> None:
         if not data:
             return
         self.bytes_out += len(data)
-        self._exchange.write(data)
-        if self._exchange.congested:
-            await self._exchange.drained()
+        self.exchange.write(data)
+        if self.exchange.congested:
+            await self.exchange.drained()
