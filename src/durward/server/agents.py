@@ -7,7 +7,7 @@ from durward.calls.ports import Clock
 from durward.calls.principal import Principal
 from durward.identity.keys import Keys
 from durward.server.pair import Message
-from durward.storage.state import Key, StateThread
+from durward.storage.state import Key, State, StateThread
 
 
 class AddAgent(msgspec.Struct, tag_field="do", tag="agent.add", frozen=True):
@@ -46,6 +46,17 @@ def refuse_name(name: str, written: frozenset[str]) -> None:
             reason="agent_exists",
             remedy="Change it there and restart, or choose another name.",
         )
+
+
+def apply_offline(state: State, command: Command, now: float) -> Message:
+    """Do a command where no gate runs. Raises CallerError as `State` does."""
+    if isinstance(command, AddAgent):
+        state.add_agent(command.principal(), command.digest, now)
+    elif isinstance(command, RotateAgent):
+        state.rotate(command.name, command.digest, now, command.grace)
+    else:
+        return {"agents": msgspec.to_builtins(state.agents(now))}
+    return {}
 
 
 class Agents:

@@ -7,7 +7,8 @@ import fcntl
 import os
 import socket
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from errno import EADDRINUSE
 from pathlib import Path
 
@@ -53,6 +54,16 @@ def claim(folder: Path, patience: float = PREDECESSOR_SECONDS) -> int:
             os.ftruncate(lock, 0)
             os.pwrite(lock, b"%d\n" % os.getpid(), 0)
             return lock
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Hold a data directory for the length of a command. Raises GateError `already_running`."""
+    lock = claim(folder, 0.0)
+    try:
+        yield
+    finally:
+        os.close(lock)
 
 
 def holder(folder: Path) -> int | None:

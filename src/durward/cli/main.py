@@ -1,0 +1,61 @@
+"""The entry point: finds the command, tells errors as sentences, ends with the exit code."""
+
+import sys
+from importlib import import_module
+
+import typer
+
+from durward.calls.errors import DurwardError
+from durward.config.mistakes import Mistakes
+
+COMMANDS = {
+    "up": "durward.cli.up:up",
+    "check": "durward.cli.check:check_command",
+    "agent": "durward.cli.agent:app",
+}
+"""Where each command lives. Only the one that is asked for is imported: what checks a file is of no use to a listing, and slow."""
+
+
+def command_line(words: list[str]) -> typer.Typer:
+    """The command line with the command that `words` begin with, or with all of them, for help and for misspelt ones."""
+    app = typer.Typer(
+        name="durward",
+        help="The door through which everything that AI agents do passes.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_alone)
+    for name in [word for word in words[:1] if word in COMMANDS] or COMMANDS:
+        module, _, attribute = COMMANDS[name].partition(":")
+        command = getattr(import_module(module), attribute)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
+    return app
+
+
+def _alone() -> None:
+    """The door through which everything that AI agents do passes."""
+    # Typer takes a single command for the whole program unless there is a callback.
+
+
+def main() -> None:
+    """Run the command of this process. Exit 2: the caller has to change something; 1: it could not be done."""
+    try:
+        command_line(sys.argv[1:])()
+    except Mistakes as mistakes:
+        sys.exit(_told(str(mistakes), 2))
+    except DurwardError as error:
+        sys.exit(_told(f"{error.message}\n{error.remedy}", 2 if error.facts.fault == "caller" else 1))
+
+
+def _told(text: str, code: int) -> int:
+    print(text, file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""`durward up`: load, check and compile the configuration here, then become the supervisor, so that nothing heavy stays."""
+
+import os
+import socket
+import sys
+from pathlib import Path
+from time import time
+from typing import Annotated, NamedTuple
+
+import typer
+from msgspec.json import encode
+from msgspec.structs import replace
+
+from durward.calls.errors import CallerError
+from durward.calls.principal import Principal
+from durward.cli.agent_key import draw, how_to_use
+from durward.cli.place import DATA_DIR, DEMO_DIR, FILE, ConfigFile, file_of
+from durward.config import places
+from durward.config.compile import examine_file
+from durward.config.demo import demo_settings
+from durward.config.mistakes import Wrong
+from durward.config.settings import Settings
+from durward.config.zero import AGENT, KEYS, LISTEN, ollama_answers, zero_config
+from durward.server.claims import claim, joined_address, listen
+from durward.server.launch import Launch, become_supervisor, unnamed
+from durward.storage.state import open_offline
+
+
+class Start(NamedTuple):
+    """What is to be started."""
+
+    settings: Settings
+    said: str = ""
+    """Told first."""
+    agent: str = ""
+    """An agent that `state.db` must have, and is given a key for where it has not."""
+    demo: socket.socket | None = None
+    """Where the demo upstream listens."""
+    key: str = ""
+    """The demo agent's key."""
+
+
+def up(
+    demo: Annotated[bool, typer.Option("--demo", help="A demo that needs no key, no file and no network.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="With --demo: end after the show.")] = False,
+    address: Annotated[
+        str | None, typer.Option("--listen", metavar="HOST:PORT", help="Listen here, whatever the file says.")
+    ] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Start Durward: with the configuration file, or with the providers whose keys are in the environment."""
+    if once and not demo:
+        raise CallerError("`--once` belongs to `--demo`.", remedy="Add `--demo`, or leave it out.")
+    file = file_of(config)
+    start = _demo() if demo else _from_file(file) if file else _from_environment()
+    settings = start.settings if address is None else replace(start.settings, listen=_checked(address))
+    folder = Path(settings.data_dir)
+    lock = claim(folder)
+    listener = listen(settings.listen)
+    shown = shown_address(listener)
+    # Before anything can fail: the key is shown this once.
+    print(start.said + _agents(settings, start.agent, shown), end="", flush=True)
+    show = unnamed(encode({"key": start.key, "address": shown, "data_dir": str(folder)})) if demo else None
+    become_supervisor(
+        Launch(
+            data_dir=str(folder),
+            address=shown,
+            lock=lock,
+            listener=listener.detach(),
+            settings=unnamed(encode(settings)),
+            said=f"Durward is ready on http://{shown} (pid {os.getpid()}). Ctrl-C stops it.\n",
+            demo=start.demo.detach() if start.demo else None,
+            show=show,
+            once=once,
+        )
+    )
+
+
+def _from_file(file: Path) -> Start:
+    examined = examine_file(file, os.environ)
+    for warning in examined.warnings:
+        print(examined.source.show(warning, "warning: "), file=sys.stderr)
+    return Start(examined.settings)
+
+
+def _from_environment() -> Start:
+    settings = zero_config(os.environ, ollama_answers(), str(DATA_DIR.absolute()))
+    if settings is None:
+        raise CallerError(
+            f"There is no {FILE} here, no provider's key in the environment, and no Ollama on this machine.",
+            remedy=f"Set one of {', '.join(KEYS)}; or write {FILE}; or try `durward up --demo`, which needs nothing.",
+        )
+    names = ", ".join(provider.name for provider in settings.providers)
+    return Start(settings, f"There is no {FILE} here; found: {names}.\n", AGENT)
+
+
+def _demo() -> Start:
+    upstream = listen("127.0.0.1:0")
+    port = upstream.getsockname()[1]
+    key = draw()
+    settings = demo_settings(port, port, key.digest, LISTEN, str(DEMO_DIR.absolute()))
+    return Start(settings, demo=upstream, key=key.text)
+
+
+def _checked(address: str) -> str:
+    try:
+        return places.listen(address)
+    except Wrong as wrong:
+        raise CallerError(f"{address!r}: {wrong.message}.", remedy=wrong.hint) from None
+
+
+def shown_address(listener: socket.socket) -> str:
+    """The address as a client on this machine uses it: the port that was taken, loopback for every address."""
+    host, port = listener.getsockname()[:2]
+    return joined_address({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port)
+
+
+def _agents(settings: Settings, wanted: str, shown: str) -> str:
+    """Hold the agents of state.db against those of the file; make the wanted one. What is to be said about it.
+
+    Raises CallerError `agent_exists` for a name that both have.
+    """
+    path = Path(settings.data_dir) / "state.db"
+    if not wanted and not path.exists():
+        return ""
+    with open_offline(path) as state:
+        known = {listed.agent.agent for listed in state.agents(time())}
+        for agent in settings.agents:
+            if agent.name in known:
+                raise CallerError(
+                    f"The agent {agent.name} is in the configuration and was also made by command.",
+                    reason="agent_exists",
+                    remedy="Rename the one in the file: each name is in one place only.",
+                )
+        if not wanted:
+            return ""
+        if wanted in known:
+            return f"The agent {wanted} has its key already; `durward agent rotate {wanted}` gives it a new one.\n\n"
+        key = draw()
+        state.add_agent(Principal(wanted), key.digest, time())
+    return f"The agent {wanted} is made. Its key, shown only now:\n\n{key.text}\n\n{how_to_use(shown)}\n\n"

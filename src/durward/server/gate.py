@@ -1,0 +1,118 @@
+"""The gate process: `python -m durward.server.gate PAIR SETTINGS LISTENER LOCK`, all descriptors.
+
+Builds the real ports and the gateway from the settings, and serves the listening socket as long as its `Life` lasts. LOCK it only
+holds: while it finishes its calls, no other gate may write this journal, whatever became of the supervisor.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+from pathlib import Path
+
+import msgspec
+import uvloop
+
+from durward.calls.errors import CallerError, DurwardError
+from durward.calls.principal import Principal
+from durward.config.settings import Settings
+from durward.gateway import Gateway
+from durward.identity.keys import Keys
+from durward.records.heads import load_signer
+from durward.records.journal import FileJournal
+from durward.server.agents import Agents, Command
+from durward.server.bounds import Bounds, body_memory
+from durward.server.clock import SystemClock, SystemRandom
+from durward.server.edge import Edge
+from durward.server.launch import content
+from durward.server.life import Life
+from durward.server.log import log_to_stderr
+from durward.server.pair import Message
+from durward.server.refusals import Refusals
+from durward.snapshot import Snapshot
+from durward.storage.state import State, StateThread
+from durward.upstreams.pool import PooledUpstreams
+
+log = logging.getLogger("gate")
+
+BEAT_SECONDS = 1.0
+
+
+class Gate:
+    """One life of the gate."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._clock = clock = SystemClock()
+        folder = Path(settings.data_dir)
+        state = State(folder / "state.db")
+        self._state = StateThread(state)
+        keys = Keys(clock)
+        for agent in settings.agents:
+            for digest in agent.keys:
+                keys.add(digest, Principal(agent.name, agent.tenant, agent.team, agent.app))
+        self._agents = Agents(self._state, keys, frozenset(agent.name for agent in settings.agents), clock)
+        self._agents.know(state.keys(clock.time()))
+        self._journal = FileJournal(folder, socket.gethostname(), clock, load_signer(folder))
+        self._upstreams = PooledUpstreams(clock, settings.ca_file)
+        snapshot = Snapshot(settings, os.environ, self._state, clock)
+        self._gateway = Gateway(snapshot, keys, self._journal, self._upstreams, clock, SystemRandom())
+        self._silent = False
+
+    async def run(self, pair_end: socket.socket, listener: socket.socket) -> None:
+        """Serve until it is time to leave; then finish the calls, and close what they leaned on."""
+        edge = Edge(self._gateway.handle, self._clock, Bounds(body_memory=body_memory()), Refusals(self._clock).note)
+        life = Life("gate", self._obey)
+        life.begin(self._beat())
+        seconds = await life.live(edge, pair_end, listener)
+        self._gateway.stopping = True
+        await life.drain(edge, seconds)
+        self._upstreams.close()
+        self._journal.close()
+        self._state.close()
+        life.close()
+
+    async def _obey(self, message: Message) -> Message:
+        try:
+            command = msgspec.convert(message, Command)
+        except msgspec.ValidationError as error:
+            raise CallerError(f"The command is not understood: {error}.") from error
+        return await self._agents.apply(command)
+
+    async def _beat(self) -> None:
+        """What is due every second, whatever callers do."""
+        while True:
+            self._watch_journal()
+            await asyncio.sleep(BEAT_SECONDS)
+            try:
+                self._gateway.pulse.beat()
+                self._journal.tick()
+            except Exception:
+                # A bug; the calls go on, and the next beat tries again.
+                log.exception("the beat failed")
+
+    def _watch_journal(self) -> None:
+        """Log when the journal stops taking lines, and when it goes on."""
+        if self._journal.unavailable() != self._silent:
+            self._silent = not self._silent
+            log.error(
+                "the journal %s", "cannot be written; new calls are refused" if self._silent else "is written again"
+            )
+
+
+def main() -> int:
+    """Run on the descriptors of argv; the exit code. What keeps the gate from starting is said in one line."""
+    log_to_stderr()
+    pair, settings, listener, _lock = (int(word) for word in sys.argv[1:])
+    try:
+        gate = Gate(msgspec.json.decode(content(settings), type=Settings))
+    except DurwardError as error:
+        log.error("%s %s", error.message, error.remedy)
+        return 1
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(gate.run(socket.socket(fileno=pair), socket.socket(fileno=listener)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

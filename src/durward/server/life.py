@@ -1,0 +1,103 @@
+"""The life of a child that serves a socket: it says when it is ready, obeys the supervisor, and finishes its calls before it ends.
+
+It leaves when it is told to, on SIGTERM or SIGINT, and when the supervisor is gone.
+"""
+
+import asyncio
+import gc
+import logging
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from durward.calls.errors import DurwardError
+from durward.server.control import refusal
+from durward.server.edge import Edge
+from durward.server.pair import Message, Pair, join
+
+DRAIN_SECONDS = 10.0
+
+Obey = Callable[[Message], Awaitable[Message]]
+
+
+class Life:
+    """One life. `obey` does a command and answers it, or raises DurwardError; `begin` runs work beside the calls as long as they last."""
+
+    def __init__(self, name: str, obey: Obey) -> None:
+        self._log = logging.getLogger(name)
+        self._obey = obey
+        self._pair: Pair | None = None
+        self._leave: asyncio.Queue[float] = asyncio.Queue()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def begin(self, work: Coroutine[None, None, None]) -> None:
+        """Run work until the last call has ended."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    async def live(self, edge: Edge, pair_end: socket.socket, listener: socket.socket) -> float:
+        """Serve until it is time to leave. Answers how many seconds the calls may take to finish."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._leave.put_nowait, DRAIN_SECONDS)
+        await edge.listen(listener)
+        self._pair = pair = await join(pair_end, self._hear)
+        self.begin(self._notice_orphaned(pair))
+        # All that the start has made stays for the life of the process: out of the collector's sight with it.
+        gc.collect()
+        gc.freeze()
+        pair.send({"event": "ready"})
+        return await self._leave.get()
+
+    async def drain(self, edge: Edge, seconds: float) -> None:
+        """Let the calls finish. Whoever asks again hurries us only by granting less time: a stop may reach us by several ways."""
+        draining = asyncio.ensure_future(edge.drain(seconds))
+        while not draining.done():
+            asked = asyncio.ensure_future(self._leave.get())
+            waited_for: list[asyncio.Future[Any]] = [draining, asked]
+            await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
+            if not asked.done():
+                asked.cancel()
+            elif asked.result() < seconds:
+                draining.cancel()
+                seconds = asked.result()
+                draining = asyncio.ensure_future(edge.drain(seconds))
+        await draining
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def close(self) -> None:
+        """Let go of the pair."""
+        if self._pair is not None:
+            self._pair.close()
+
+    def _hear(self, message: Message) -> None:
+        if message.get("do") == "drain":
+            self._leave.put_nowait(float(message["seconds"]))
+        elif message.get("do") == "ping":
+            self._say({}, message)
+        else:
+            self.begin(self._answer(message))
+
+    async def _answer(self, message: Message) -> None:
+        try:
+            answer = await self._obey(message)
+        except DurwardError as error:
+            answer = refusal(error)
+        self._say(answer, message)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log.error("work beside the calls failed", exc_info=error)
+
+    def _say(self, answer: Message, to: Message) -> None:
+        if self._pair is not None:
+            self._pair.send({**answer, "id": to.get("id")})
+
+    async def _notice_orphaned(self, pair: Pair) -> None:
+        await pair.gone.wait()
+        self._log.warning("the supervisor is gone; finishing the calls under way")
+        self._leave.put_nowait(DRAIN_SECONDS)
