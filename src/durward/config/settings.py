@@ -128,3 +128,13 @@ class Settings(msgspec.Struct, frozen=True):
     ca_file: str | None = None
     digest: str = ""
     """SHA-256 of the file's bytes, hex; empty for a configuration that came from no file."""
+
+
+def settings_json(settings: Settings) -> bytes:
+    """The settings as one line of JSON. It holds references to secrets, never secrets."""
+    return msgspec.json.encode(settings)
+
+
+def read_settings(content: bytes) -> Settings:
+    """The reverse of `settings_json`. Raises msgspec.ValidationError for anything else."""
+    return msgspec.json.decode(content, type=Settings)

@@ -1,0 +1,168 @@
+"""The file, compiled: everything checked at once, defaults filled in, paths absolute, references completed with their headers."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from durward.calls.ports import Timeouts
+from durward.config import schema
+from durward.config.check import check
+from durward.config.explain import explain
+from durward.config.hiding import hide_secrets
+from durward.config.load import DEFAULT_FILE, Document, read_document
+from durward.config.mistakes import Mistake, Mistakes, Source, ordered
+from durward.config.nodes import Node
+from durward.config.references import CALLER, anchored
+from durward.config.settings import (
+    Agent,
+    Api,
+    Credential,
+    EffectOverride,
+    Model,
+    ModelTarget,
+    PriceOverride,
+    Provider,
+    Rule,
+    Selector,
+    Settings,
+)
+from durward.config.warnings import TOP, warn
+
+__all__ = ["DEFAULT_FILE", "Examined", "compile_document", "compile_file", "examine_file"]
+
+HEADERS = {"openai": ("Authorization", "Bearer "), "anthropic": ("x-api-key", ""), "gemini": ("x-goog-api-key", "")}
+"""Where a credential goes that is a reference alone, and what stands before it."""
+CA_LIMIT = 4 * 2**20
+
+
+class Examined(NamedTuple):
+    """A file without mistakes: what it means, and what is doubtful in it."""
+
+    settings: Settings
+    source: Source
+    warnings: list[Mistake]
+
+
+def compile_file(path: Path) -> Settings:
+    """The settings that a file means. Raises Mistakes with all of them."""
+    return compile_document(read_document(path), path)
+
+
+def examine_file(path: Path, environment: Mapping[str, str]) -> Examined:
+    """The same, with the warnings. Raises Mistakes."""
+    document = read_document(path)
+    settings = compile_document(document, path)
+    return Examined(settings, document.source, ordered(warn(document.root or empty(), settings, environment)))
+
+
+def empty() -> Node:
+    return Node("mapping", TOP)
+
+
+def compile_document(document: Document, path: Path) -> Settings:
+    """The settings of a file that was read. Raises Mistakes."""
+    root = document.root if document.root is not None and not document.root.empty else empty()
+    hide_secrets(document.source, root)
+    folder = path.absolute().parent
+    mistakes = [*check(root), *_ca_mistakes(root, folder)]
+    try:
+        file = schema.File.model_validate(root.value())
+    except ValidationError as error:
+        raise Mistakes(document.source, [*mistakes, *explain(root, error)]) from None
+    if mistakes:
+        raise Mistakes(document.source, mistakes)
+    return _settings(file, folder, document.digest)
+
+
+def _ca_mistakes(root: Node, folder: Path) -> list[Mistake]:
+    node = root.get("ca_file")
+    text = node.string() if node is not None else None
+    if node is None or not text:
+        return []
+    try:
+        with (folder / text).open("rb") as file:
+            content = file.read(CA_LIMIT)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "no such path"
+        return [Mistake(node.span, f"this file cannot be read: {why}")]
+    if b"-----BEGIN CERTIFICATE-----" not in content:
+        return [
+            Mistake(node.span, "there is no certificate in this file", "It takes PEM: -----BEGIN CERTIFICATE----- …")
+        ]
+    return []
+
+
+def _settings(file: schema.File, folder: Path, digest: str) -> Settings:
+    return Settings(
+        listen=file.listen,
+        data_dir=str(folder / file.data_dir),
+        mode=file.mode,
+        providers=tuple(_provider(name, each, folder) for name, each in file.providers.items()),
+        models=None if file.models is None else tuple(_model(name, each) for name, each in file.models.items()),
+        apis=tuple(_api(name, each, folder) for name, each in file.apis.items()),
+        agents=tuple(_agent(name, each) for name, each in file.agents.items()),
+        policies=tuple(_rule(each) for each in file.policies),
+        prices=tuple(PriceOverride(pattern, **each.model_dump()) for pattern, each in file.prices.items()),
+        ca_file=None if file.ca_file is None else str(folder / file.ca_file),
+        digest=digest,
+    )
+
+
+def _provider(name: str, written: schema.Provider, folder: Path) -> Provider:
+    header, prefix = HEADERS.get(written.protocol, HEADERS["openai"])
+    return Provider(
+        name=name,
+        protocol=written.protocol,
+        base_url=written.base_url,
+        credential=_credential(written.credential, header, prefix, folder),
+        timeouts=Timeouts(**written.timeouts.model_dump()),
+        default=written.default,
+        stream_usage=written.stream_usage,
+        price_as=written.price_as,
+        shared=written.shared,
+    )
+
+
+def _credential(
+    written: schema.Credential | schema.Reference | None, header: str, prefix: str, folder: Path
+) -> Credential | None:
+    if written is None:
+        return None
+    if isinstance(written, schema.Credential):
+        return Credential(header=written.header, template=anchored(written.value, folder))
+    if written.template == CALLER:
+        return Credential(caller=True)
+    return Credential(header=header, template=anchored(f"{prefix}{written.template}", folder))
+
+
+def _model(name: str, written: schema.Model) -> Model:
+    if written.provider is not None:
+        return Model(name, (ModelTarget(written.provider, written.model),))
+    return Model(name, tuple(ModelTarget(target.provider, target.model) for target in written.targets or ()))
+
+
+def _api(name: str, written: schema.Api, folder: Path) -> Api:
+    return Api(
+        name=name,
+        base_url=written.base_url,
+        credential=_credential(written.credential, *HEADERS["openai"], folder),
+        body_limit=written.body_limit,
+        effects=tuple(
+            EffectOverride(method, pattern, effect)
+            for key, effect in written.effects.items()
+            for method, _, pattern in [key.partition(" ")]
+        ),
+    )
+
+
+def _agent(name: str, written: schema.Agent) -> Agent:
+    return Agent(name, written.tenant or "", written.team or "", written.app or "", tuple(written.keys))
+
+
+def _rule(written: schema.Rule) -> Rule:
+    chosen = written.allow if written.allow is not None else written.deny
+    assert chosen is not None
+    lists = {field: tuple(values) for field, values in chosen.model_dump().items() if values is not None}
+    return Rule(written.name, "deny" if written.allow is None else "allow", Selector(**lists))

@@ -1,0 +1,69 @@
+"""Types of the schema's members: each joins a grammar to what an editor's JSON Schema says of it."""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, Literal, get_args
+
+from annotated_types import Len
+from pydantic import BeforeValidator, WithJsonSchema
+
+from durward.calls.resource import Action, Effect
+from durward.config import grammar, places, references, resources
+from durward.config.families import PRICE_TABLES
+from durward.config.settings import ProtocolName
+
+
+def said(read: Callable[[Any], Any], form: str, **schema: object) -> tuple[BeforeValidator, WithJsonSchema]:
+    """The annotations of a member that a grammar reads; `form` is the word for it in the reference."""
+    return BeforeValidator(read), WithJsonSchema({"type": "string", FORM: form, **schema})
+
+
+def word(allowed: Iterable[str], later: Iterable[str] = ()) -> BeforeValidator:
+    """The annotation of a member that is one of some words, which its type says too."""
+    choices, not_yet = tuple(allowed), tuple(later)
+    return BeforeValidator(lambda value: grammar.one_of(value, choices, not_yet))
+
+
+def whole(pattern: re.Pattern[str]) -> str:
+    """A pattern as JSON Schema needs it, which searches."""
+    return f"^(?:{pattern.pattern})$"
+
+
+FORM = "x-form"
+"""Member of our JSON Schema that only the reference uses; the published one is without it."""
+
+Name = Annotated[str, *said(grammar.name, "name", pattern=whole(grammar.NAME))]
+Label = Annotated[str, *said(grammar.label, "text", minLength=1, maxLength=grammar.TEXT_LIMIT)]
+Duration = Annotated[float, *said(grammar.duration, "duration", pattern=whole(grammar.DURATION))]
+Size = Annotated[int, *said(grammar.size, "size", pattern=whole(grammar.SIZE))]
+Usd = Annotated[str, *said(grammar.price, "number", type="number", minimum=0, maximum=grammar.DEAREST)]
+Digest = Annotated[str, *said(grammar.digest, "digest", pattern=whole(grammar.DIGEST))]
+Path = Annotated[str, *said(grammar.path, "path", minLength=1)]
+Listen = Annotated[str, *said(places.listen, "address")]
+BaseUrl = Annotated[str, *said(places.base_url, "URL", pattern="^https?://")]
+HeaderName = Annotated[str, *said(references.header, "header name", pattern=whole(references.HEADER))]
+Template = Annotated[str, *said(references.template, "text with references", pattern=references.HOLDS_REFERENCE)]
+ResourcePattern = Annotated[str, *said(resources.resource_pattern, "resource pattern")]
+PricePattern = Annotated[str, *said(resources.price_pattern, "resource pattern")]
+NamePattern = Annotated[str, *said(resources.name_pattern, "name pattern")]
+EffectKey = Annotated[str, *said(grammar.effect_key, "method and path")]
+
+Version = Annotated[int, BeforeValidator(grammar.version), WithJsonSchema({"const": 1})]
+Mode = Annotated[Literal["enforce", "observe"], word(("enforce", "observe"))]
+Protocol = Annotated[ProtocolName, word(get_args(ProtocolName))]
+StreamUsage = Annotated[Literal["ask", "as_is"], word(("ask", "as_is"))]
+PriceTable = Annotated[
+    str, word(PRICE_TABLES), WithJsonSchema({"enum": list(PRICE_TABLES), FORM: "name of a price list"})
+]
+Strategy = Annotated[
+    Literal["ordered"], word(("ordered",), later=("weighted", "cheapest", "fastest", "least_busy", "random"))
+]
+Payloads = Annotated[Literal["none"], word(("none",), later=("redacted", "full"))]
+EffectWord = Annotated[Effect, word(get_args(Effect))]
+AnyEffect = Annotated[Effect | Literal["*"], word((*get_args(Effect), "*"))]
+AnyAction = Annotated[Action | Literal["*"], word((*get_args(Action), "*"))]
+
+Names = Annotated[list[NamePattern], Len(1)]
+Resources = Annotated[list[ResourcePattern], Len(1)]
+Effects = Annotated[list[AnyEffect], Len(1)]
+Actions = Annotated[list[AnyAction], Len(1)]

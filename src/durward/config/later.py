@@ -1,0 +1,26 @@
+"""Keys that Durward's language has and this version has not. They are mistakes, never accepted and ignored."""
+
+LATER = {
+    "a2a": "remote agents",
+    "address": "`listen` as a mapping",
+    "admin": "the console, the admin API and the metrics page",
+    "approvers": "people who approve calls",
+    "ask": "calls that wait for a person's approval",
+    "drain": "how long a stopping gate waits",
+    "durability": "waiting for the disk with every record",
+    "egress": "the forward proxy",
+    "environments": "environments of agents",
+    "guardrails": "what is looked for in requests and answers",
+    "labels": "labels of sessions and data",
+    "limits": "rates, quotas and budgets",
+    "mcp": "MCP servers",
+    "payload_retain": "how long payloads are kept",
+    "retain": "how long records are kept",
+    "roles": "roles of users",
+    "tls": "TLS on the listener",
+    "trusted_proxies": "proxies whose word on addresses is taken",
+    "users": "the users behind agents",
+    "when": "conditions on arguments",
+    "workers": "several gate processes",
+}
+"""Key to what it is for."""

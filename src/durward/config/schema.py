@@ -1,0 +1,257 @@
+"""The file's schema: what this version enforces, and nothing else. The text under a member is its reference documentation.
+
+What holds between members is checked in `check.py`, which sees the file even where parts of it are wrong.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from durward.config import fields
+from durward.config.mistakes import Wrong
+from durward.config.references import CALLER, HOLDS_REFERENCE, RULE, bare
+
+
+class Section(BaseModel):
+    """A mapping of the file. A key with nothing behind it is as good as not written."""
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def leave_out_empty(cls, value: Any) -> Any:
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            return value
+        return {key: inner for key, inner in value.items() if inner is not None or key not in cls.model_fields}
+
+
+def written(text: str) -> Any:
+    """A default as an operator would write it."""
+    return Field(default=text)
+
+
+class Credential(Section):
+    """What is presented to an upstream."""
+
+    header: fields.HeaderName
+    """The header that carries the credential."""
+    value: fields.Template
+    """The header's value, with `${env:NAME}` or `${file:PATH}` where the secret belongs."""
+
+
+class Reference(Section):
+    """A credential written as one word: what it refers to, its header still to be filled in."""
+
+    template: str
+    """`caller`, or one reference."""
+
+
+def _credential(value: Any) -> Any:
+    if isinstance(value, str):
+        return Reference.model_construct(template=bare(value))
+    if not isinstance(value, dict):
+        raise Wrong("this is not a credential", RULE)
+    return Credential.model_validate(value)
+
+
+AnyCredential = Annotated[
+    Credential | Reference,
+    BeforeValidator(_credential),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": f"^(?:{CALLER}|(?:env|file):.+|{HOLDS_REFERENCE})$"},
+                {
+                    "type": "object",
+                    "properties": {
+                        "header": {"type": "string"},
+                        "value": {"type": "string", "pattern": HOLDS_REFERENCE},
+                    },
+                    "required": ["header", "value"],
+                    "additionalProperties": False,
+                },
+            ],
+            fields.FORM: "credential",
+        }
+    ),
+]
+
+
+class Timeouts(Section):
+    """Deadlines of one try of an upstream."""
+
+    connect: fields.Duration = written("5s")
+    """How long connecting may take, TLS included."""
+    first_byte: fields.Duration = written("5m")
+    """How long the answer's head may take once the request is sent. Models that think before they speak need minutes."""
+    between_chunks: fields.Duration = written("2m")
+    """How long an answer that has begun may pause."""
+
+
+class Provider(Section):
+    """Who answers model calls."""
+
+    protocol: fields.Protocol
+    """The wire that it speaks. `demo` belongs to every wire."""
+    base_url: fields.BaseUrl
+    """Where it is, as its SDK would be told. Cloud metadata addresses are refused."""
+    credential: AnyCredential | None = None
+    """What is presented there: a reference, `caller`, or `{header, value}`. A reference alone goes where the protocol wants it."""
+    timeouts: Timeouts = Field(default_factory=Timeouts)
+    """Deadlines of one try."""
+    default: bool = False
+    """Takes the wire's routes that name no model, and, without `models`, every name. Else the first provider of the wire does."""
+    stream_usage: fields.StreamUsage = "ask"
+    """`ask`: OpenAI chat streams are asked for usage, and the extra chunk is taken out again where the caller had not asked."""
+    price_as: fields.PriceTable | None = None
+    """The built-in price list to follow. Unset: the one of `base_url`'s host, if there is one."""
+    shared: bool = False
+    """Lists of stored objects (files, batches …) may be read by every agent of the provider, whoever made the objects."""
+
+
+class Target(Section):
+    """One place where a model can be had."""
+
+    provider: fields.Name
+    """The provider's name."""
+    model: fields.Label | None = None
+    """The model's name there. Unset: the name that the caller used."""
+
+
+class Model(Section):
+    """A name, or a pattern of names, that agents may use."""
+
+    provider: fields.Name | None = None
+    """The one provider that answers; or else `targets`."""
+    model: fields.Label | None = None
+    """The model's name at `provider`. Unset: the name that the caller used."""
+    strategy: fields.Strategy | None = None
+    """How `targets` are used. `ordered`: one after the other until one answers."""
+    targets: list[Target] | None = None
+    """Where it can be had. The next is tried when one cannot be reached, is overloaded (429) or fails (5xx) before it answers."""
+
+
+class Api(Section):
+    """An HTTP API behind `/api/<name>/`."""
+
+    base_url: fields.BaseUrl
+    """Where it is; the path behind `/api/<name>` is appended."""
+    credential: AnyCredential | None = None
+    """What is presented there. A reference alone goes as `Authorization: Bearer`."""
+    body_limit: fields.Size = written("10MiB")
+    """The largest request body."""
+    effects: dict[fields.EffectKey, fields.EffectWord] = {}
+    """`METHOD /path` to effect, where it is not what the method says. The first entry that matches counts."""
+
+
+class Agent(Section):
+    """An agent of the file. Agents can also be made by `durward agent add`; a name in both places is an error."""
+
+    tenant: fields.Name | None = None
+    """The tenant whose data the agent works on."""
+    team: fields.Name | None = None
+    """The team that answers for it."""
+    app: fields.Name | None = None
+    """The application that it belongs to."""
+    keys: list[fields.Digest] = []
+    """`sha256:<hex>` of each of its keys. The keys themselves never stand in the file."""
+
+
+class Selector(Section):
+    """What a rule is about: every field that is given must match, by any of its patterns. `*` matches anything, `/` too."""
+
+    agents: fields.Names | None = None
+    """Names of agents."""
+    teams: fields.Names | None = None
+    """Their teams."""
+    tenants: fields.Names | None = None
+    """Their tenants."""
+    apps: fields.Names | None = None
+    """Their applications."""
+    resources: fields.Resources | None = None
+    """`model/<name>`, `api/<name>/<METHOD>/<path>`, `provider/<name>/<METHOD>/<path>`."""
+    effects: fields.Effects | None = None
+    """`read`, `write`, `destructive`."""
+    actions: fields.Actions | None = None
+    """`generate`, `embed`, `count`, `list`, `request` (later also `call`, `send`)."""
+
+
+class Rule(Section):
+    """One rule, with `allow` or `deny`. Deny wins over allow; what no rule allows is denied."""
+
+    name: fields.Label
+    """Stands in records and refusals."""
+    allow: Selector | None = None
+    """What it allows. `{}` is everything."""
+    deny: Selector | None = None
+    """What it denies. `{}` is everything."""
+
+
+class Price(Section):
+    """USD per million tokens. What is not said here stays as the built-in list has it."""
+
+    input: fields.Usd | None = None
+    """Input that was not cached."""
+    output: fields.Usd | None = None
+    """Output."""
+    cached_input: fields.Usd | None = None
+    """Input read from a cache."""
+    cache_write: fields.Usd | None = None
+    """Input written to a cache."""
+    reasoning: fields.Usd | None = None
+    """Reasoning; unset, what output costs."""
+
+
+class Records(Section):
+    """What is kept of calls."""
+
+    payloads: fields.Payloads = "none"
+    """Prompts and answers: `none` is all that this version can do."""
+
+
+class File(Section):
+    """The whole file. Everything has a default; an empty file starts a gate that denies every call."""
+
+    version: fields.Version = 1
+    """The version of the file's language."""
+    listen: fields.Listen = "127.0.0.1:7300"
+    """Where agents connect: an address and a port, an IPv6 address in brackets."""
+    data_dir: fields.Path = ".durward"
+    """Where journal, index and state live. A relative path starts at the folder of this file."""
+    mode: fields.Mode = "enforce"
+    """`observe` records what policy would deny, and lets it through."""
+    providers: dict[fields.Name, Provider] = {}
+    """Who answers model calls."""
+    models: dict[fields.Label, Model] | None = None
+    """What agents may name, each within its wire: exact names, then the longest pattern, then `<provider>/<model>`.
+
+    Without `models`, any name goes to the wire's default provider."""
+    apis: dict[fields.Name, Api] = {}
+    """HTTP APIs."""
+    agents: dict[fields.Name, Agent] = {}
+    """Who may call."""
+    policies: list[Rule] = []
+    """Rules: deny wins over allow, and nothing that matches is a denial."""
+    prices: dict[fields.PricePattern, Price] = {}
+    """The operator's own prices, by resource pattern. The most specific pattern that matches counts; it holds for every service tier."""
+    records: Records = Field(default_factory=Records)
+    """What is kept of calls."""
+    ca_file: fields.Path | None = None
+    """Certificates (PEM) to trust for upstreams beside the system's own."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def keep_empty_models(cls, value: Any) -> Any:
+        # `models:` with nothing under it must not open every name: it says that there is none.
+        if isinstance(value, dict) and "models" in value and value["models"] is None:
+            return {**value, "models": {}}
+        return value
