@@ -83,7 +83,9 @@ REASONS: dict[str, ReasonFacts] = {
     ),
     "agent_unknown": ReasonFacts(404, "caller", False, "Name one of the agents that `durward agent list` shows."),
     "already_running": ReasonFacts(409, "internal", False, "Stop it first, or start with another `data_dir`."),
-    "address_in_use": ReasonFacts(409, "internal", False, "Stop what listens there, or listen elsewhere."),
+    "address_in_use": ReasonFacts(
+        409, "internal", False, "Stop what listens there, or choose another address: `--listen HOST:PORT`."
+    ),
     # Ends of a call that are no answer of ours.
     "caller_gone": ReasonFacts(499, "caller", True, "The caller closed the connection."),
 }

@@ -135,16 +135,16 @@ def _row(listed: dict[str, Any]) -> dict[str, Any]:
 def _table(rows: list[dict[str, Any]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in COLUMNS:
-        table.add_column(column.replace("_", " "), justify="right" if column == "keys" else "left")
+        table.add_column(column.replace("_", " "), no_wrap=True, justify="right" if column == "keys" else "left")
     for row in rows:
         table.add_row(*(_cell(row.get(column)) for column in COLUMNS))
     return table
 
 
 def _cell(value: str | int | None) -> str:
-    """A value of the table; a time only to the minute."""
+    """A value of the table; a time only to the minute, in UTC."""
     text = "" if value is None else str(value)
-    return text[:16].replace("T", " ") + " UTC" if TIME.fullmatch(text) else text
+    return text[:16].replace("T", " ") if TIME.fullmatch(text) else text
 
 
 def _tell(text: str) -> None:

@@ -1,0 +1,92 @@
+"""`durward up`: what starts, and what is said where it does not."""
+
+import socket
+from contextlib import closing
+from pathlib import Path
+
+from durward.calls.principal import Principal
+from durward.cli.agent_key import draw
+from durward.storage.state import open_offline
+from tests.server.running import Running, Upstream, command, durward, write_config
+
+CLEAN = {"OPENAI_API_KEY": "", "ANTHROPIC_API_KEY": "", "GEMINI_API_KEY": "", "GOOGLE_API_KEY": ""}
+
+
+def test_a_second_start_on_the_same_data_names_the_first(tmp_path: Path) -> None:
+    with durward(tmp_path) as (running, _):
+        second = running.command("up")
+        assert second.returncode == 1
+        assert f"pid {running.pid}" in second.stderr
+        assert running.chat() == 200
+
+
+def test_a_taken_port_is_said_with_a_remedy(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, closing(Upstream()) as upstream:
+        write_config(tmp_path, upstream.port)
+        port = taken.getsockname()[1]
+        started = command(tmp_path, "up", "--listen", f"127.0.0.1:{port}")
+    assert started.returncode == 1
+    assert f"port {port} is taken" in started.stderr
+    assert "--listen" in started.stderr
+
+
+def test_an_address_that_is_none_is_said(tmp_path: Path) -> None:
+    with closing(Upstream()) as upstream:
+        write_config(tmp_path, upstream.port)
+        started = command(tmp_path, "up", "--listen", "7300")
+    assert started.returncode == 2
+    assert "127.0.0.1:7300" in started.stderr
+
+
+def test_every_mistake_of_the_file_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "durward.yaml").write_text("version: 1\nlisten: nowhere\nmdoe: enforce\n")
+    started = command(tmp_path, "up")
+    assert started.returncode == 2
+    assert "durward.yaml:2:9" in started.stderr
+    assert "durward.yaml:3:1" in started.stderr
+    assert not (tmp_path / ".durward").exists()
+
+
+def test_a_file_that_is_named_and_not_there_is_said(tmp_path: Path) -> None:
+    started = command(tmp_path, "up", "-c", "other.yaml")
+    assert started.returncode == 2
+    assert "other.yaml" in started.stderr
+
+
+def test_a_name_in_the_file_and_made_by_command_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / ".durward").mkdir()
+    with open_offline(tmp_path / ".durward/state.db") as state:
+        state.add_agent(Principal("support"), draw().digest, 1.0)
+    with closing(Upstream()) as upstream:
+        write_config(tmp_path, upstream.port)
+        started = command(tmp_path, "up")
+    assert started.returncode == 2
+    assert "support" in started.stderr
+
+
+def test_once_belongs_to_the_demo(tmp_path: Path) -> None:
+    started = command(tmp_path, "up", "--once")
+    assert started.returncode == 2
+    assert "--demo" in started.stderr
+
+
+def test_without_a_file_the_agent_gets_a_key_once(tmp_path: Path) -> None:
+    first = start_without_file(tmp_path)
+    try:
+        key = next(line.strip() for line in first.lines if line.startswith("dw_"))
+        assert first.ask("GET", "/v1/models/unknown/x", key=key)[0] != 401
+        assert first.ask("GET", "/v1/models/unknown/x", key=key + "x")[0] == 401
+    finally:
+        first.close()
+    again = start_without_file(tmp_path)
+    try:
+        assert not any("dw_" in line for line in again.lines)
+        assert any("durward agent rotate default" in line for line in again.lines)
+        assert again.ask("GET", "/v1/models/unknown/x", key=key)[0] != 401
+    finally:
+        again.close()
+
+
+def start_without_file(folder: Path) -> Running:
+    words = ["--listen", "127.0.0.1:0"]
+    return Running(folder, words, CLEAN | {"OPENAI_API_KEY": "sk-not-a-real-one"}).wait_ready()

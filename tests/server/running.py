@@ -1,0 +1,215 @@
+"""A whole Durward for tests: real processes on free ports, every wait for a condition with a deadline, everything ended by its pid."""
+
+import contextlib
+import hashlib
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from durward.server.control import ask
+
+Found = TypeVar("Found")
+
+SECONDS = 30.0
+KEY = "dw_" + "k" * 43
+DURWARD = [sys.executable, "-m", "durward.cli.main"]
+READY = re.compile(r"Durward is ready on http://127\.0\.0\.1:(\d+) \(pid (\d+)\)")
+
+
+def until(look: Callable[[], Found], what: str) -> Found:
+    """The first true value of `look`; fails after SECONDS."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        found = look()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"waited too long for {what}"
+        time.sleep(0.005)
+
+
+def lives(pid: int) -> bool:
+    """Whether a process is there, and no zombie that nobody has collected yet."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except ProcessLookupError:
+        return False
+    except FileNotFoundError:  # It ended just now, or this is no Linux.
+        return not Path("/proc/self").exists()
+
+
+class Upstream:
+    """A provider that answers `GET` and `POST` with one JSON object, when it is let."""
+
+    BODY = (
+        b'{"id":"chatcmpl-1","object":"chat.completion","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}'
+    )
+
+    def __init__(self) -> None:
+        self.let = threading.Event()
+        self.let.set()
+        self.asked = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+
+    def _answer(self, connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += connection.recv(65536)
+            self.asked.set()
+            self.let.wait(SECONDS)
+            length = b"Content-Length: %d\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n" % len(
+                self.BODY
+            )
+            connection.sendall(b"HTTP/1.1 200 OK\r\n" + length + self.BODY)
+
+    def close(self) -> None:
+        self.let.set()
+        self._listener.close()
+
+
+class Running:
+    """One `durward up`."""
+
+    def __init__(self, folder: Path, words: list[str], environment: dict[str, str] | None = None) -> None:
+        self.folder = folder
+        self.log = folder / "log"
+        self.lines: list[str] = []
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*DURWARD, "up", *words],
+                cwd=folder,
+                env=os.environ | (environment or {}),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        self.pid = self.process.pid
+        self.port = 0
+        self.known: set[int] = set()
+
+    def wait_ready(self) -> "Running":
+        """Read what is told up to the line that says it is ready."""
+        assert self.process.stdout is not None
+        while not (ready := READY.search(self.lines[-1] if self.lines else "")):
+            line = self.process.stdout.readline()
+            assert line, f"no ready line: {self.lines}, {self.log.read_text()}"
+            self.lines.append(line)
+        self.port = int(ready[1])
+        assert int(ready[2]) == self.pid
+        self.child("gate")
+        self.child("office")
+        return self
+
+    def child(self, name: str, *known: int) -> int:
+        """The pid of the gate or the office, once it runs and is none of those known."""
+        pid = until(lambda: {self._status().get(name)} - {None, *known}, name).pop()
+        assert pid is not None
+        self.known.add(pid)
+        return pid
+
+    def _status(self) -> dict[str, int | None]:
+        return ask(self.folder / ".durward", {"do": "status"}) or {}
+
+    def ask(self, method: str, path: str, body: Any = None, key: str = KEY) -> tuple[int, Any]:
+        """Status and JSON of one call."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
+        with contextlib.closing(connection):
+            connection.request(
+                method,
+                path,
+                None if body is None else json.dumps(body),
+                {"Durward-Key": key, "Content-Type": "application/json"},
+            )
+            answer = connection.getresponse()
+            content = answer.read()
+            return answer.status, json.loads(content) if content[:1] in (b"{", b"[") else content
+
+    def chat(self, key: str = KEY) -> int:
+        """The status of one chat call."""
+        return self.ask("POST", "/v1/chat/completions", {"model": "m", "messages": []}, key)[0]
+
+    def is_ready(self) -> bool:
+        try:
+            return self.ask("GET", "/readyz")[0] == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """Another `durward` command in the same folder."""
+        return command(self.folder, *words)
+
+    def close(self) -> None:
+        """Stop it the polite way, then by force; leave nothing behind."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        for pid in self.known:
+            if lives(pid):
+                os.kill(pid, signal.SIGKILL)
+
+
+def command(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    """A `durward` command that ends."""
+    return subprocess.run(
+        [*DURWARD, *words],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+def write_config(folder: Path, upstream: int, more: str = "") -> Path:
+    """A file with one provider, one agent whose key is KEY, and one rule that allows everything."""
+    file = folder / "durward.yaml"
+    file.write_text(
+        "version: 1\n"
+        "listen: 127.0.0.1:0\n"
+        f"providers: {{local: {{protocol: openai, base_url: http://127.0.0.1:{upstream}/v1}}}}\n"
+        f"agents: {{support: {{keys: ['sha256:{hashlib.sha256(KEY.encode()).hexdigest()}']}}}}\n"
+        "policies: [{name: all, allow: {agents: ['*']}}]\n" + more
+    )
+    return file
+
+
+@contextlib.contextmanager
+def durward(folder: Path) -> Iterator[tuple[Running, Upstream]]:
+    """A Durward that is ready, and the provider behind it."""
+    upstream = Upstream()
+    write_config(folder, upstream.port)
+    running = Running(folder, [])
+    try:
+        yield running.wait_ready(), upstream
+    finally:
+        running.close()
+        upstream.close()
