@@ -222,8 +222,8 @@ class _Composer:
 
 
 def _scalar(event: yaml.ScalarEvent) -> Node:
-    # An explicit `!!str`, or `!`, makes text of what looks like something else.
-    plain = bool(event.implicit[0]) or (event.tag is not None and event.tag not in (STRING_TAG, "!"))
+    # `!!str` and `!` make text of what looks like something else; the other tags only say what the looks say.
+    plain = event.tag not in (STRING_TAG, "!") and (event.tag is not None or bool(event.implicit[0]))
     node = Node("scalar", _span(event), event.value, plain)
     if event.end_mark is not None:
         node.last_line = event.end_mark.line
