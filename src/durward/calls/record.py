@@ -3,7 +3,8 @@
 The opening half is written before the first byte goes upstream (`intent`), the closing half before the answer's terminal event is
 released (`settle`); a refusal is both at once. Merged by `id` they are the record whose keys are a contract.
 Times are RFC 3339 UTC with milliseconds, durations milliseconds, money integer nano-dollars. Members that hold their default are
-left out of a line.
+left out of a line. The order of the fields is that in which the index stores them: first what few calls differ in, then what is each
+call's own; reading a line back is a third faster in that order.
 """
 
 from typing import Literal
@@ -21,28 +22,28 @@ class Opening(msgspec.Struct, gc=False, omit_defaults=True):
     id: str
     time: str
     agent: str
-    resource: str = ""
-    action: str = ""
-    effect: str = ""
-    protocol: str = ""
     tenant: str = ""
     team: str = ""
     app: str = ""
-    user: str = ""
-    session: str = ""
-    trace: str = ""
-    parent: str = ""
+    protocol: str = ""
+    action: str = ""
+    effect: str = ""
     method: str = ""
     query: str = ""
     """Names of the query parameters, comma-separated; never their values."""
     decision: str = ""
     rule: str | None = None
     model: str = ""
-    reserved_nano: int | None = None
-    claimed_user: str = ""
-    tags: dict[str, str] = {}
     client: str = ""
     """The caller's User-Agent, at most 128 characters."""
+    trace: str = ""
+    resource: str = ""
+    session: str = ""
+    parent: str = ""
+    user: str = ""
+    claimed_user: str = ""
+    reserved_nano: int | None = None
+    tags: dict[str, str] = {}
 
 
 class Closing(msgspec.Struct, gc=False, omit_defaults=True):
@@ -54,16 +55,16 @@ class Closing(msgspec.Struct, gc=False, omit_defaults=True):
     reason: str = ""
     provider: str = ""
     upstream_model: str = ""
-    first_byte_ms: float | None = None
+    estimated: bool = False
+    price_partial: bool = False
     duration_ms: float = 0.0
+    first_byte_ms: float | None = None
     bytes_in: int = 0
     bytes_out: int = 0
-    tokens: Tokens | None = None
-    estimated: bool = False
-    cost_nano: int | None = None
-    price_partial: bool = False
-    attempts: list[Attempt] = []
     request_id: str = ""
     """The provider's own id of the request, for support."""
+    attempts: list[Attempt] = []
+    cost_nano: int | None = None
+    tokens: Tokens | None = None
     usage: msgspec.Raw | None = None
     """The provider's usage object, verbatim (only when it was valid JSON and at most 4 KiB)."""
