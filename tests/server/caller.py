@@ -53,6 +53,8 @@ class House:
 @asynccontextmanager
 async def house(app: App, bounds: Bounds = BOUNDS) -> AsyncIterator[House]:
     opened = House(app, bounds)
+    bugs: list[BaseException] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, event: bugs.append(event["exception"]))
     await opened.edge.listen(opened.listener)
     try:
         yield opened
@@ -60,6 +62,8 @@ async def house(app: App, bounds: Bounds = BOUNDS) -> AsyncIterator[House]:
         await opened.edge.drain(0)
         for caller in opened.callers:
             caller.hang_up()
+    if bugs:
+        raise bugs[0]
 
 
 class Caller:

@@ -102,15 +102,23 @@ class HeldTransport(asyncio.Transport):
 
 
 class Line:
-    """One connection of an edge that serves `app`."""
+    """One connection of an edge that serves `app`. What the app raises, the edge reports; `bugs` keeps it, or the test fails by it."""
 
     def __init__(self, app: App, bounds: Bounds = BOUNDS, edge: Edge | None = None) -> None:
         self.clock = HeldClock()
         self.refused: list[tuple[str, str]] = []
         self.edge = edge or Edge(app, self.clock, bounds, lambda reason, peer: self.refused.append((reason, peer)))
+        self.bugs: list[BaseException] | None = None
+        asyncio.get_running_loop().set_exception_handler(self._report)
         self.transport = HeldTransport()
         self.connection = self.edge.connect()
         self.transport.carry(self.connection)
+
+    def _report(self, loop: asyncio.AbstractEventLoop, event: dict[str, Any]) -> None:
+        if self.bugs is None:
+            failed.append(event["exception"])
+        else:
+            self.bugs.append(event["exception"])
 
     @property
     def written(self) -> bytes:
@@ -139,10 +147,15 @@ class Line:
         await settle()
 
 
+failed: list[BaseException] = []
+
+
 async def settle() -> None:
     """Let every task run as far as it can without anything new from outside."""
     for _ in range(10):
         await asyncio.sleep(0)
+    if failed:
+        raise failed.pop()
 
 
 class Waiting:

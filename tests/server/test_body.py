@@ -120,6 +120,8 @@ async def test_all_bodies_together_are_bounded() -> None:
     with pytest.raises(DurwardError) as caught:
         await second.chunk()
     assert (caught.value.reason, caught.value.status) == ("overloaded", 503)
+    assert second.feed(b"45678") == b""
+    assert memory.held == 11, "nothing more is taken in"
     first.release()
     second.release()
     assert memory.held == 0

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from typing import Any
 
 from durward.calls.ports import Exchange
 from durward.server.body import WAITING_BYTES
@@ -71,7 +70,7 @@ async def test_caller_that_hangs_up_cancels_its_call_at_once() -> None:
     line = Line(app)
     await line.deliver(GET % 1 + GET % 2)
     await line.hang_up()
-    assert (app.begun, app.cancelled) == ([b"/1"], [b"/1"])
+    assert (app.begun, app.cancelled, line.refused) == ([b"/1"], [b"/1"], [])
     assert (line.edge.calls, line.edge.connections) == (0, 0)
 
 
@@ -175,6 +174,16 @@ async def test_malformed_body_ends_the_connection_behind_the_answer() -> None:
     assert statuses(line) == [400]
 
 
+async def test_connection_is_not_read_behind_a_malformed_body_until_the_call_has_ended() -> None:
+    app = Waiting()
+    line = Line(app)
+    await line.deliver(b"POST / HTTP/1.1\r\nHost: gate\r\nTransfer-Encoding: chunked\r\n\r\n")
+    await line.deliver(b"5 \r\n")
+    assert not line.transport.is_reading()
+    await app.let_go()
+    assert (line.transport.is_reading(), line.transport.ended()) == (True, True)
+
+
 async def test_too_many_body_bytes_in_all_are_refused() -> None:
     app = Waiting()
     first = Line(app, Bounds(body_memory=100))
@@ -236,13 +245,12 @@ async def test_app_that_fails_is_answered_for() -> None:
     async def app(exchange: Exchange) -> None:
         raise ValueError("kaput")
 
-    told: list[dict[str, Any]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda loop, event: told.append(event))
     line = Line(app)
+    line.bugs = []
     await line.deliver(GET % 1 + GET % 2)
     assert statuses(line) == [500, 500]
     assert b"kaput" not in line.written
-    assert [str(event["exception"]) for event in told] == ["kaput", "kaput"]
+    assert [str(bug) for bug in line.bugs] == ["kaput", "kaput"]
     assert line.refused == [("internal", "192.0.2.1")] * 2
 
 

@@ -28,6 +28,14 @@ async def test_head_has_ten_seconds_however_it_drips() -> None:
     assert line.refused == [("request_timeout", "192.0.2.1")]
 
 
+async def test_first_head_has_ten_seconds_from_the_connection() -> None:
+    line = Line(echo)
+    await line.let_pass(5)
+    await line.deliver(b"G")
+    await line.let_pass(5)
+    assert statuses(line) == [408]
+
+
 async def test_next_head_has_ten_seconds_from_its_first_byte() -> None:
     line = Line(echo)
     await line.deliver(GET % 1)
@@ -100,6 +108,23 @@ async def test_caller_that_takes_nothing_is_cut_and_its_call_cancelled() -> None
     await line.let_pass(1)
     assert line.transport.aborted()
     assert cancelled == [True]
+
+
+async def test_caller_that_has_caught_up_has_no_deadline() -> None:
+    async def app(exchange: Exchange) -> None:
+        exchange.begin(200, b"", None)
+        exchange.write(b"x" * 100_000)
+        await exchange.drained()
+        await asyncio.Event().wait()
+
+    line = Line(app)
+    line.transport.stuck = True
+    await line.deliver(GET % 1)
+    line.transport.take(len(line.written))
+    await line.let_pass(200)
+    assert not line.transport.is_closing()
+    assert not line.transport.ended()
+    await line.hang_up()
 
 
 async def test_next_request_waits_until_the_answer_before_is_read() -> None:

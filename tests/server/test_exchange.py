@@ -288,6 +288,19 @@ async def test_writing_to_a_caller_that_has_gone_goes_nowhere() -> None:
     assert line.edge.calls == 0
 
 
+async def test_answer_to_a_caller_that_has_gone_goes_nowhere() -> None:
+    async def app(exchange: Exchange) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            exchange.send(503, b"", b"")
+
+    line = Line(app)
+    await line.deliver(GET)
+    await line.hang_up()
+    assert line.written == b""
+
+
 async def test_waiting_for_a_caller_that_has_gone_ends() -> None:
     """Also for a task that is not the call's own and is not cancelled with it: an upload that is passed on."""
 

@@ -137,10 +137,7 @@ class CallerExchange:
             return NONE
         if length is not None:
             return COUNTED
-        if self._manner.chunks:
-            return CHUNKED
-        self.persistent = False
-        return UNTIL_CLOSE
+        return CHUNKED if self._manner.chunks else UNTIL_CLOSE
 
     def _start(self, status: int, lines: bytes) -> list[bytes]:
         """The answer's first lines. After an answer that does not wait for the end of the request, the connection ends."""
@@ -150,7 +147,7 @@ class CallerExchange:
             raise GateError(f"{status} is no status of a final answer.")
         self.started = True
         incoming = self.incoming
-        if self._carrier.draining or (incoming is not None and (not incoming.ended or incoming.failure is not None)):
+        if self._carrier.draining or (incoming is not None and not incoming.ended):
             self.persistent = False
         parts = [STATUS_LINES[status], lines]
         if b"date:" not in lines and b"Date:" not in lines:
