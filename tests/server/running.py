@@ -213,3 +213,21 @@ def durward(folder: Path) -> Iterator[tuple[Running, Upstream]]:
     finally:
         running.close()
         upstream.close()
+
+
+@contextlib.contextmanager
+def calling(running: Running) -> Iterator[list[int]]:
+    """A chat call on a thread of its own; its status (0: cut) is in the list when the block has ended."""
+    statuses: list[int] = []
+
+    def call() -> None:
+        try:
+            statuses.append(running.chat())
+        except (OSError, http.client.HTTPException):
+            statuses.append(0)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    yield statuses
+    thread.join(SECONDS)
+    assert not thread.is_alive()

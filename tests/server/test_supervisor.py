@@ -4,12 +4,11 @@ import os
 import signal
 import socket
 import stat
-import threading
 from pathlib import Path
 
 import pytest
 
-from tests.server.running import READY, Running, durward, lives, until
+from tests.server.running import READY, Running, calling, durward, lives, until
 
 GATE, OFFICE = "gate", "office"
 
@@ -124,28 +123,6 @@ def test_no_secret_is_in_arguments_and_the_office_has_no_credentials(tmp_path: P
         assert canary not in Path(f"/proc/{running.child(OFFICE)}/environ").read_text()
     finally:
         running.close()
-
-
-class calling:  # noqa: N801
-    """A chat call on a thread of its own; its status is in the list when the block has ended."""
-
-    def __init__(self, running: Running) -> None:
-        self._statuses: list[int] = []
-        self._thread = threading.Thread(target=self._call, args=(running,))
-
-    def _call(self, running: Running) -> None:
-        try:
-            self._statuses.append(running.chat())
-        except OSError:
-            self._statuses.append(0)
-
-    def __enter__(self) -> list[int]:
-        self._thread.start()
-        return self._statuses
-
-    def __exit__(self, *_: object) -> None:
-        self._thread.join(30)
-        assert not self._thread.is_alive()
 
 
 def refused(port: int) -> bool:

@@ -21,6 +21,7 @@ from durward.gateway import Gateway
 from durward.identity.keys import Keys
 from durward.records.heads import load_signer
 from durward.records.journal import FileJournal
+from durward.records.recovery import RecoveryThread
 from durward.server.agents import Agents, Command
 from durward.server.bounds import Bounds, body_memory
 from durward.server.clock import SystemClock, SystemRandom
@@ -54,6 +55,7 @@ class Gate:
         self._agents = Agents(self._state, keys, frozenset(agent.name for agent in settings.agents), clock)
         self._agents.know(state.keys(clock.time()))
         self._journal = FileJournal(folder, socket.gethostname(), clock, load_signer(folder))
+        self._recovery = RecoveryThread(self._journal, folder)
         self._upstreams = PooledUpstreams(clock, settings.ca_file)
         snapshot = Snapshot(settings, os.environ, self._state, clock)
         self._gateway = Gateway(snapshot, keys, self._journal, self._upstreams, clock, SystemRandom())
@@ -64,9 +66,13 @@ class Gate:
         edge = Edge(self._gateway.handle, self._clock, Bounds(body_memory=body_memory()), Refusals(self._clock).note)
         life = Life("gate", self._obey)
         life.begin(self._beat())
-        seconds = await life.live(edge, pair_end, listener)
+        await life.start(edge, pair_end, listener)
+        # What the last gate left open is looked after beside the calls: they do not wait for it.
+        self._recovery.start()
+        seconds = await life.leaving()
         self._gateway.stopping = True
         await life.drain(edge, seconds)
+        await asyncio.to_thread(self._recovery.stop)
         self._upstreams.close()
         self._journal.close()
         self._state.close()

@@ -37,8 +37,8 @@ class Life:
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
-    async def live(self, edge: Edge, pair_end: socket.socket, listener: socket.socket) -> float:
-        """Serve until it is time to leave. Answers how many seconds the calls may take to finish."""
+    async def start(self, edge: Edge, pair_end: socket.socket, listener: socket.socket) -> None:
+        """Serve, and say so."""
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._leave.put_nowait, DRAIN_SECONDS)
         await edge.listen(listener)
@@ -48,6 +48,9 @@ class Life:
         gc.collect()
         gc.freeze()
         pair.send({"event": "ready"})
+
+    async def leaving(self) -> float:
+        """Wait until it is time to leave. Answers how many seconds the calls may take to finish."""
         return await self._leave.get()
 
     async def drain(self, edge: Edge, seconds: float) -> None:
