@@ -35,7 +35,9 @@ class Supervisor:
         self._listener: int | None = launch.listener
         # The gate keeps the lock too: while it finishes its calls, no other may open the journal, whatever became of us.
         self._gate = Child(
-            Program("gate", "durward.server.gate", (launch.settings, launch.listener, launch.lock), True)
+            Program(
+                "gate", "durward.server.gate", (launch.settings, launch.listener, launch.lock), vital=True, secrets=True
+            )
         )
         self._office = Child(Program("office", "durward.office.main", (launch.settings,)))
         self._demo = (
