@@ -100,7 +100,6 @@ class Edge:
             call.cancel()
         if calls:
             await asyncio.wait(calls, timeout=CANCEL_SECONDS)
-        await asyncio.sleep(0)  # the loop writes what the calls have left
         for connection in list(shared.connections):
             connection.transport.abort()
 
