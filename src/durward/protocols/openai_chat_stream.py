@@ -146,6 +146,7 @@ class ChatReader(EventReader):
         error = loosely(text).get("error")
         if error or name_of(event) == b"error":
             self.ended = True
+            self.finished = False
             self.error = error_name(error)
 
     def _see_loosely(self, event: bytes, text: bytes) -> bool:

@@ -115,7 +115,7 @@ class OpenAIResponses:
         except UNREADABLE:
             return _answer_loosely(body)
         usage = used_by(told)
-        answer = Answer(usage, told.model or "", objects=tuple(made_by(told)), finished=told.settled)
+        answer = Answer(usage, told.model or "", objects=tuple(dict.fromkeys(made_by(told))), finished=told.settled)
         if not told.settled and usage is None:
             answer.usage = used_later()
         elif usage is None:

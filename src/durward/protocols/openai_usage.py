@@ -204,7 +204,7 @@ def _salvaged(raw: msgspec.Raw) -> Reported:
         value = _ANY.decode(raw)
     except UNREADABLE:
         value = None
-    return msgspec.convert(_cleaned(value) or {}, Reported)
+    return msgspec.convert(_cleaned(value) if isinstance(value, dict) else {}, Reported)
 
 
 def _cleaned(value: object, depth: int = 3) -> object:

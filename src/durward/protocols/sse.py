@@ -2,7 +2,7 @@
 
 Lines end with CRLF, LF or CR; a blank line ends an event. Every byte that goes in comes out, in order: as whole events, as blank
 lines between them, or as the unread pieces of an event that is larger than the bound. Where the bytes were cut into reads changes
-nothing of what `data_of` and `name_of` find.
+nothing of the events.
 """
 
 import re
@@ -11,8 +11,10 @@ BOUND = 2**20
 """Events with more content than this (bytes, blank lines aside) are not read."""
 
 _BOM = b"\xef\xbb\xbf"
-_END = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
-_LF, _CR = b"\n\r"
+# CR LF CR waits for the byte behind it: a CR alone is no line end among CRLFs. Behind other line ends a CR ends the event at once,
+# and should an LF still belong to it, it is a blank line that says nothing.
+_END = re.compile(rb"\r\n(?:\n|\r(?:\n|(?=[^\n])))|(?<!\r)\n[\n\r]|\r\r")
+_LF, _CR = _LINE_ENDS = b"\n\r"
 _LOOK_BACK = 3
 """How many bytes of an event's end can have come before the read that completes it: CR LF CR."""
 
@@ -69,6 +71,8 @@ class EventSplitter:
         else:
             pieces = _cut_mixed(data)
         rest = pieces.pop()
+        if any(piece[0] in _LINE_ENDS for piece in pieces):
+            pieces = _without_blank(pieces)
         if len(data) > self._bound:
             pieces = [self._bounded(piece) for piece in pieces]
         if rest:
@@ -76,7 +80,6 @@ class EventSplitter:
         return pieces
 
     def _bounded(self, piece: bytes) -> bytes:
-        # Blank lines before and after do not count: whether they travel with the event depends on the reads.
         if len(piece) <= self._bound or len(piece.strip(b"\r\n")) <= self._bound:
             return piece
         self.unread += 1
@@ -157,6 +160,15 @@ def _cut_at(data: bytes, end: bytes) -> list[bytes]:
     pieces = data.split(end)
     rest = pieces.pop()
     return [*[piece + end for piece in pieces], rest]
+
+
+def _without_blank(pieces: list[bytes]) -> list[bytes]:
+    """The same bytes, blank lines before an event as pieces of their own."""
+    parted = []
+    for piece in pieces:
+        event = piece.lstrip(_LINE_ENDS)
+        parted += [piece[: len(piece) - len(event)], event]
+    return [piece for piece in parted if piece]
 
 
 def _cut_mixed(data: bytes) -> list[bytes]:
