@@ -1,0 +1,91 @@
+"""Writes wait for the end of the turn, leave in order, and are never overtaken by a close."""
+
+import asyncio
+from typing import Any, cast
+
+from durward.server.turn import Turn
+
+
+class Wire:
+    """A transport that notes what is asked of it."""
+
+    def __init__(self, notes: list[str], name: str) -> None:
+        self._notes = notes
+        self._name = name
+        self.closing = False
+
+    def write(self, data: bytes) -> None:
+        self._notes.append(f"{self._name}: {data.decode()}")
+
+    def writelines(self, pieces: list[bytes]) -> None:
+        self.write(b"".join(pieces))
+
+    def close(self) -> None:
+        self._notes.append(f"{self._name} closed")
+
+    def abort(self) -> None:
+        self._notes.append(f"{self._name} aborted")
+        self.closing = True
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def write_eof(self) -> None:
+        self._notes.append(f"{self._name} ended")
+
+    def get_write_buffer_size(self) -> int:
+        return 100
+
+    def get_extra_info(self, name: str) -> str:
+        return name
+
+
+def wires(*names: str) -> tuple[list[str], list[Any]]:
+    notes: list[str] = []
+    turn = Turn(asyncio.get_running_loop())
+    return notes, [turn.batch(cast(asyncio.Transport, Wire(notes, name))) for name in names]
+
+
+async def test_what_is_written_in_one_turn_leaves_at_its_end_each_sockets_pieces_as_one() -> None:
+    notes, (one, two) = wires("one", "two")
+    one.write(b"a")
+    two.write(b"x")
+    one.writelines((b"b", b"c"))
+    assert notes == []
+    await asyncio.sleep(0)
+    assert notes == ["one: abc", "two: x"]
+    two.write(b"y")
+    await asyncio.sleep(0)
+    assert notes == ["one: abc", "two: x", "two: y"]
+
+
+async def test_a_close_comes_behind_what_was_written_and_only_once_is_it_written() -> None:
+    notes, (one, two) = wires("one", "two")
+    one.write(b"last")
+    one.close()
+    two.write(b"last")
+    two.write_eof()
+    await asyncio.sleep(0)
+    assert notes == ["one: last", "one closed", "two: last", "two ended"]
+
+
+async def test_an_abort_loses_what_has_not_left() -> None:
+    notes, (one,) = wires("one")
+    one.write(b"a")
+    one.write(b"b")
+    one.abort()
+    await asyncio.sleep(0)
+    assert notes == ["one aborted"]
+
+
+async def test_what_waits_counts_as_not_left() -> None:
+    _, (one,) = wires("one")
+    one.write(b"12345")
+    assert one.get_write_buffer_size() == 105
+    await asyncio.sleep(0)
+    assert one.get_write_buffer_size() == 100
+
+
+async def test_everything_else_is_the_transports_own() -> None:
+    _, (one,) = wires("one")
+    assert one.get_extra_info("peername") == "peername"
