@@ -13,7 +13,9 @@ from durward.protocols.framing import (
     TRAILER_BYTES,
     TRAILER_LINES,
     Chunks,
+    Counted,
     FramingError,
+    UntilClose,
     frame,
 )
 
@@ -197,3 +199,16 @@ def test_a_read_of_exactly_one_chunk_is_one_piece() -> None:
 def test_no_data_is_no_chunk() -> None:
     assert frame(b"") == b""
     assert frame(b"hello") == b"5\r\nhello\r\n"
+
+
+def test_a_counted_body_ends_at_its_length() -> None:
+    body = Counted(5)
+    assert (body.feed(b""), body.feed(b"hel"), body.ended) == ([], [b"hel"], False)
+    assert (body.feed(b"lo, next"), body.ended, body.rest) == ([b"lo"], True, b", next")
+    empty = Counted(0)
+    assert (empty.ended, empty.feed(b"next"), empty.rest) == (True, [], b"next")
+
+
+def test_a_body_until_close_never_ends_by_itself() -> None:
+    body = UntilClose()
+    assert (body.feed(b"hello"), body.feed(b""), body.ended, body.rest) == ([b"hello"], [], False, b"")

@@ -76,8 +76,6 @@ class Answer:
         finally:
             self._mark = UNREAD_BYTES
         if self._unread > limit:
-            if self._source is not None and self._unread > UNREAD_BYTES:
-                self._source.pause()
             return None
         if self._error is not None:
             raise self._error

@@ -188,10 +188,17 @@ class Connection(asyncio.BufferedProtocol):
             self.abort()  # nothing was asked
 
     def eof_received(self) -> None:
-        self._hung_up(None)
+        answer = self._answer
+        if answer is not None and isinstance(self._reader, UntilClose):
+            self._persistent = False
+            self._finish(answer)
+        elif not self.closed:
+            self.fail(self._cut(None))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._hung_up(exc)
+        # Without a proper end of the stream before it: a reset, or TLS that was not closed, so that anybody could have cut it.
+        if not self.closed:
+            self.fail(self._cut(exc))
 
     def pause_writing(self) -> None:
         self._writable = self.loop.create_future()
@@ -279,16 +286,6 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self.abort()
         answer.finished()
-
-    def _hung_up(self, error: Exception | None) -> None:
-        if self.closed:
-            return
-        answer = self._answer
-        if answer is not None and isinstance(self._reader, UntilClose) and error is None:
-            self._persistent = False
-            self._finish(answer)
-        else:
-            self.fail(self._cut(error))
 
     def _cut(self, error: Exception | None) -> UpstreamError:
         if self._answer is not None:

@@ -1,0 +1,158 @@
+"""An answer's body: handed out in pieces or whole, at the reader's pace."""
+
+import asyncio
+
+import pytest
+
+from durward.calls.errors import UpstreamError
+from durward.protocols.http1_answer import AnswerHead
+from durward.upstreams.answer import UNREAD_BYTES, Answer
+from tests.upstreams.scripted import turns
+
+CUT = UpstreamError("Cut.", reason="upstream_cut")
+
+
+class Source:
+    """The connection, as an answer sees it."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.said: list[str] = []
+
+    def pause(self) -> None:
+        self.said.append("pause")
+
+    def resume(self) -> None:
+        self.said.append("resume")
+
+    def fail(self, error: BaseException) -> None:
+        self.said.append("fail")
+
+
+def opened(length: int | None = None) -> tuple[Answer, Source]:
+    source = Source()
+    head = AnswerHead(200, {b"content-type": b"x"}, [b"A: b"], [b"Set-Cookie: c"], length, False, True, None, 0)
+    return Answer(head, source), source
+
+
+async def test_the_head_is_told() -> None:
+    answer, _ = opened(7)
+    assert (answer.status, answer.fields, answer.length) == (200, {b"content-type": b"x"}, 7)
+    assert (answer.forward, answer.cookies) == ([b"A: b"], [b"Set-Cookie: c"])
+
+
+async def test_what_lies_ready_is_one_chunk() -> None:
+    answer, _ = opened()
+    answer.brought([b"a", b"b"])
+    answer.brought([b"c"])
+    assert await answer.chunk() == b"abc"
+    answer.brought([b"d"])
+    answer.finished()
+    assert answer.ended(), "the rest lies complete in what comes next"
+    assert [await answer.chunk() for _ in range(3)] == [b"d", b"", b""]
+
+
+async def test_a_read_waits_for_bytes_the_end_or_a_failure() -> None:
+    for bring in (lambda answer: answer.brought([b"x"]), Answer.finished):
+        answer, _ = opened()
+        waiting = asyncio.ensure_future(answer.chunk())
+        await turns(1)
+        assert not waiting.done()
+        answer.brought([])
+        await turns(1)
+        assert not waiting.done(), "nothing came"
+        bring(answer)
+        assert await waiting in {b"x", b""}
+    answer, _ = opened()
+    waiting = asyncio.ensure_future(answer.chunk())
+    await turns(1)
+    answer.failed(CUT)
+    with pytest.raises(UpstreamError):
+        await waiting
+
+
+async def test_a_read_that_is_cancelled_loses_nothing() -> None:
+    answer, _ = opened()
+    waiting = asyncio.ensure_future(answer.chunk())
+    await turns(1)
+    answer.brought([b"a"])
+    waiting.cancel()
+    await turns(1)
+    assert waiting.cancelled()
+    answer.brought([b"b"])
+    assert await answer.chunk() == b"ab"
+
+
+async def test_a_body_within_the_limit_is_read_whole() -> None:
+    answer, source = opened()
+    whole = asyncio.ensure_future(answer.whole(200_000))
+    await turns(1)
+    answer.brought([b"x" * 150_000])
+    await turns(2)
+    assert not whole.done()
+    answer.brought([b"y" * 50_000])
+    answer.finished()
+    assert await whole == b"x" * 150_000 + b"y" * 50_000
+    assert "pause" not in source.said
+    assert await answer.chunk() == b""
+
+
+@pytest.mark.parametrize("come", [0, 3])
+async def test_a_body_known_to_be_too_large_is_not_waited_for(come: int) -> None:
+    answer, source = opened(11)
+    answer.brought([b"x" * come])
+    assert await answer.whole(10) is None
+    assert source.said == []
+
+
+async def test_a_body_that_turns_out_too_large_still_comes_in_chunks() -> None:
+    answer, source = opened()
+    whole = asyncio.ensure_future(answer.whole(100_000))
+    await turns(1)
+    answer.brought([b"x" * 100_000])
+    await turns(1)
+    answer.brought([b"y"])
+    assert await whole is None
+    assert source.said[-1] == "pause"
+    answer.brought([b"z"])
+    assert await answer.chunk() == b"x" * 100_000 + b"yz"
+    answer.finished()
+    assert await answer.chunk() == b""
+
+
+async def test_a_body_that_breaks_is_not_read_whole() -> None:
+    answer, _ = opened()
+    answer.brought([b"x"])
+    answer.failed(CUT)
+    with pytest.raises(UpstreamError):
+        await answer.whole(10)
+    assert await answer.chunk() == b"x", "what came is not lost"
+    with pytest.raises(UpstreamError):
+        await answer.chunk()
+
+
+async def test_too_large_and_broken_is_too_large_first() -> None:
+    answer, _ = opened()
+    answer.brought([b"x" * 11])
+    answer.failed(CUT)
+    assert await answer.whole(10) is None
+
+
+async def test_reading_whole_does_not_raise_the_mark_for_good() -> None:
+    answer, source = opened()
+    whole = asyncio.ensure_future(answer.whole(10 * UNREAD_BYTES))
+    await turns(1)
+    whole.cancel()
+    await turns(1)
+    answer.brought([b"x" * (UNREAD_BYTES + 1)])
+    assert source.said[-1] == "pause"
+
+
+async def test_an_answer_is_dropped_only_while_it_is_coming() -> None:
+    answer, source = opened()
+    answer.cancel()
+    assert source.said == ["fail"]
+    answer, source = opened()
+    answer.finished()
+    answer.cancel()
+    assert source.said == []
