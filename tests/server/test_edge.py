@@ -1,11 +1,14 @@
 """The edge on a real listening socket: answers, hang-ups, and draining without losing anybody."""
 
 import asyncio
+import select
 import socket
+from collections.abc import Callable
 
 import pytest
 
 from durward.calls.ports import Exchange
+from durward.server.body import WAITING_BYTES
 from durward.server.bounds import Bounds
 from durward.server.edge import date_line
 from tests.server.caller import NOON, House, house
@@ -17,6 +20,14 @@ CLOSED = b"\r\nConnection: close\r\n"
 async def until(condition: asyncio.Event) -> None:
     async with asyncio.timeout(10):
         await condition.wait()
+
+
+async def eventually(holds: Callable[[], bool]) -> None:
+    for _ in range(100_000):
+        if holds():
+            return
+        await asyncio.sleep(0)
+    pytest.fail("this was to come true")
 
 
 async def drained(opened: House, seconds: float) -> "asyncio.Task[None]":
@@ -62,6 +73,22 @@ async def test_caller_that_closes_is_noticed_at_once() -> None:
         caller.hang_up()
         await until(cancelled)
         assert opened.edge.calls == 0
+
+
+@pytest.mark.skipif(not hasattr(select, "POLLRDHUP"), reason="this system does not tell of a close behind unread bytes")
+async def test_caller_that_closes_is_noticed_also_when_it_is_not_read() -> None:
+    app = Waiting()
+    async with house(app) as opened:
+        leaving, staying = await opened.call(), await opened.call()
+        for caller in (leaving, staying):
+            await caller.say(POST % 10**6 + b"x" * 150_000)
+        await eventually(lambda: opened.edge.body_bytes > 2 * WAITING_BYTES)
+        opened.let_pass(100)
+        assert opened.edge.calls == 2
+        leaving.hang_up()
+        opened.let_pass(0.5)
+        await eventually(lambda: opened.edge.calls == 1)
+        assert app.cancelled == [b"/"]
 
 
 async def test_stream_that_only_the_close_would_end_is_cut_by_a_reset() -> None:

@@ -1,6 +1,7 @@
 """One caller's connection: cuts heads and bodies out of the bytes, serves one request at a time, and ends as RFC 9112 §9 wants."""
 
 import asyncio
+import select
 import socket
 import struct
 from collections.abc import Awaitable, Callable
@@ -21,6 +22,7 @@ AHEAD_HEADS: Final = 16
 HIGH_WATER: Final = 64 * 1024
 NEVER: Final = float("inf")
 RESET: Final = struct.pack("ii", 1, 0)
+PEER_CLOSED: Final = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
 
 App = Callable[[Exchange], Awaitable[None]]
 OnRefused = Callable[[str, str], None]
@@ -286,8 +288,16 @@ class Connection(asyncio.BufferedProtocol):
         """So many seconds have passed."""
         if self._shared.now >= self._deadline:
             self._expire()
+        elif self._paused and self._peer_closed():
+            self.transport.abort()
         elif self._exchange is not None and (incoming := self._exchange.incoming) is not None:
             incoming.wait(elapsed, self._shared.bounds)
+
+    def _peer_closed(self) -> bool:
+        """Whether the caller has gone. A connection that is not read does not tell; its socket does, once all has come (on Linux)."""
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket"), PEER_CLOSED)
+        return bool(poll.poll(0))
 
     def _expire(self) -> None:
         unsent = self.transport.get_write_buffer_size()
