@@ -224,6 +224,23 @@ def test_deep_messages_pass_but_are_not_looked_into_without_bound() -> None:
     assert (error.reason, error.param) == ("malformed_json", "messages")
 
 
+@pytest.mark.parametrize("frame", [b'{"model":"m","messages":[{"x":%s}]}', b'{"model":"m","x":%s}'])
+def test_no_depth_is_more_than_a_refusal(frame: bytes) -> None:
+    refused = set()
+    for depth in range(400, 1100, 3):
+        outcome = read_or_refusal(frame % (b"[" * depth + b"]" * depth))
+        refused.add(outcome.reason if isinstance(outcome, CallerError) else "")
+    assert refused == {"", "malformed_json"}
+
+
+@pytest.mark.parametrize("content,length", [("é", 2), (None, 0), ([{"type": "text", "text": "hm"}], 0)])
+def test_an_answer_without_usage_is_measured(content: object, length: int) -> None:
+    body = body_of({"model": "m", "choices": [{"message": {"content": content}}, {"message": None}, {}]})
+    answer = OPENAI_CHAT.answer(body)
+    assert answer.usage is None
+    assert answer.text_bytes == (length if not isinstance(content, list) else len(body))
+
+
 @pytest.mark.parametrize(
     "body,tokens",
     [

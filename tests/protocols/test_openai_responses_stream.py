@@ -154,6 +154,15 @@ def test_what_goes_on_in_the_background_has_no_price_yet() -> None:
     assert reader(background=False).usage is None
 
 
+@pytest.mark.parametrize("action", [None, {}, {"type": None}, {"type": 7}, "search", {"type": "search"}])
+def test_a_search_of_unknown_kind_is_a_search(action: object) -> None:
+    follower = reader()
+    response = {"usage": USAGE, "output": [{"type": "web_search_call", "action": action}]}
+    follower.feed(event("response.completed", response=response))
+    assert follower.usage is not None
+    assert follower.usage.fees == {"web_search": 1}
+
+
 def test_nonsense_counts_cost_no_memory() -> None:
     follower = reader()
     response = {"usage": USAGE, "output": [], "tool_usage": {"web_search": {"num_requests": 10**15}}}
