@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from durward.calls.ports import Timeouts
-from durward.config.compile import compile_file, examine_file
+from durward.config.compile import TOLD_LIMIT, compile_file, examine_file
 from durward.config.mistakes import Mistakes
 from durward.config.settings import (
     Agent,
@@ -64,43 +64,47 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
+def providers(folder: Path) -> tuple[Provider, ...]:
+    return (
+        Provider(
+            "openai",
+            "openai",
+            "https://api.openai.com/v1",
+            Credential(header="Authorization", template="Bearer ${env:OPENAI_API_KEY}"),
+            default=True,
+        ),
+        Provider(
+            "anthropic",
+            "anthropic",
+            "https://api.anthropic.com",
+            Credential(header="x-api-key", template="${env:ANTHROPIC_API_KEY}"),
+            shared=True,
+        ),
+        Provider(
+            "gemini",
+            "gemini",
+            "https://generativelanguage.googleapis.com",
+            Credential(header="x-goog-api-key", template=f"${{file:{folder / 'gemini.key'}}}"),
+        ),
+        Provider("own", "anthropic", "https://api.anthropic.com", Credential(caller=True)),
+        Provider(
+            "local",
+            "openai",
+            "http://127.0.0.1:1/v1",
+            None,
+            Timeouts(connect=2),
+            stream_usage="as_is",
+            price_as="openai",
+        ),
+    )
+
+
 def test_a_whole_file(tmp_path: Path) -> None:
     assert compile_file(written(tmp_path, WHOLE)) == Settings(
         listen="[::1]:7301",
         data_dir=str(tmp_path / "state"),
         mode="observe",
-        providers=(
-            Provider(
-                "openai",
-                "openai",
-                "https://api.openai.com/v1",
-                Credential(header="Authorization", template="Bearer ${env:OPENAI_API_KEY}"),
-                default=True,
-            ),
-            Provider(
-                "anthropic",
-                "anthropic",
-                "https://api.anthropic.com",
-                Credential(header="x-api-key", template="${env:ANTHROPIC_API_KEY}"),
-                shared=True,
-            ),
-            Provider(
-                "gemini",
-                "gemini",
-                "https://generativelanguage.googleapis.com",
-                Credential(header="x-goog-api-key", template=f"${{file:{tmp_path / 'gemini.key'}}}"),
-            ),
-            Provider("own", "anthropic", "https://api.anthropic.com", Credential(caller=True)),
-            Provider(
-                "local",
-                "openai",
-                "http://127.0.0.1:1/v1",
-                None,
-                Timeouts(connect=2),
-                stream_usage="as_is",
-                price_as="openai",
-            ),
-        ),
+        providers=providers(tmp_path),
         models=(
             Model("gpt-4o-mini", (ModelTarget("openai"),)),
             Model("claude-*", (ModelTarget("anthropic", "claude-sonnet-4-5"),)),
@@ -201,3 +205,10 @@ def test_unset_references_are_doubts_and_no_mistakes(tmp_path: Path) -> None:
     examined = examine_file(written(tmp_path, WHOLE), {})
     assert len([doubt for doubt in examined.warnings if "credential_missing" in doubt.message]) == 5
     assert examined.settings.listen == "[::1]:7301"
+
+
+def test_a_file_of_mistakes_is_told_up_to_a_bound(tmp_path: Path) -> None:
+    text = "".join(f"unknown{number}: 1\n" for number in range(TOLD_LIMIT + 10))
+    with pytest.raises(Mistakes) as caught:
+        compile_file(written(tmp_path, text))
+    assert len(caught.value.mistakes) == TOLD_LIMIT

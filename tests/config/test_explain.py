@@ -16,7 +16,7 @@ def explained(text: str) -> list[str]:
     with pytest.raises(ValidationError) as caught:
         File.model_validate(root.value())
     found = []
-    for mistake in ordered(explain(root, caught.value)):
+    for mistake in ordered(explain(root, caught.value, 100)):
         assert mistake.span is not None
         line, column, end = mistake.span
         found.append(

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durward.config.mistakes import (
+    CHOICES_LIMIT,
     LINE_LIMIT,
     SHOWN_COLUMNS,
     Mistake,
@@ -122,3 +123,13 @@ def test_a_suggestion_says_what_was_meant_and_what_is_allowed() -> None:
 def test_quoted_values_are_short() -> None:
     assert quoted("x y " * 100).endswith("…`")
     assert len(quoted("x y " * 100)) < 80
+
+
+def test_long_lists_of_choices_are_cut() -> None:
+    assert suggest("x", [f"name{number}" for number in range(CHOICES_LIMIT + 1)]).endswith(f"name{CHOICES_LIMIT - 1} …")
+
+
+@given(st.text("ab-", max_size=8), st.text("ab-", max_size=8), st.integers(1, 4))
+def test_a_bound_only_saves_work(one: str, other: str, bound: int) -> None:
+    found = distance(one, other)
+    assert distance(one, other, bound) == found or (found >= bound <= distance(one, other, bound))

@@ -1,6 +1,7 @@
 """The file, compiled: everything checked at once, defaults filled in, paths absolute, references completed with their headers."""
 
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +35,8 @@ __all__ = ["DEFAULT_FILE", "Examined", "compile_document", "compile_file", "exam
 
 HEADERS = {"openai": ("Authorization", "Bearer "), "anthropic": ("x-api-key", ""), "gemini": ("x-goog-api-key", "")}
 """Where a credential goes that is a reference alone, and what stands before it."""
+TOLD_LIMIT = 1_000
+"""Mistakes, and warnings, that are told; who has more has another problem than the rest of them."""
 CA_LIMIT = 4 * 2**20
 
 
@@ -54,7 +57,8 @@ def examine_file(path: Path, environment: Mapping[str, str]) -> Examined:
     """The same, with the warnings. Raises Mistakes."""
     document = read_document(path)
     settings = compile_document(document, path)
-    return Examined(settings, document.source, ordered(warn(document.root or empty(), settings, environment)))
+    warnings = islice(warn(document.root or empty(), settings, environment), TOLD_LIMIT)
+    return Examined(settings, document.source, ordered(warnings))
 
 
 def empty() -> Node:
@@ -66,11 +70,11 @@ def compile_document(document: Document, path: Path) -> Settings:
     root = document.root if document.root is not None and not document.root.empty else empty()
     hide_secrets(document.source, root)
     folder = path.absolute().parent
-    mistakes = [*check(root), *_ca_mistakes(root, folder)]
+    mistakes = [*islice(check(root), TOLD_LIMIT), *_ca_mistakes(root, folder)]
     try:
         file = schema.File.model_validate(root.value())
     except ValidationError as error:
-        raise Mistakes(document.source, [*mistakes, *explain(root, error)]) from None
+        raise Mistakes(document.source, [*mistakes, *explain(root, error, TOLD_LIMIT)]) from None
     if mistakes:
         raise Mistakes(document.source, mistakes)
     return _settings(file, folder, document.digest)

@@ -29,9 +29,9 @@ TYPES = {
 OTHERWISE = ("this is not valid here", "")
 
 
-def explain(root: Node, error: ValidationError) -> list[Mistake]:
-    """Every error of the validator, as mistakes."""
-    return [_explained(root, details) for details in error.errors(include_url=False, include_input=False)]
+def explain(root: Node, error: ValidationError, limit: int) -> list[Mistake]:
+    """Every error of the validator, as mistakes; at most `limit`."""
+    return [_explained(root, details) for details in error.errors(include_url=False, include_input=False)[:limit]]
 
 
 def _explained(root: Node, details: ErrorDetails) -> Mistake:

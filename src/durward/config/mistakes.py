@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,9 @@ SHOWN_COLUMNS = 110
 LINE_LIMIT = 4_096
 """Characters; a longer line is not shown at all."""
 WORD_LIMIT = 64
+KNOWN_LIMIT = 200
+CHOICES_LIMIT = 50
+"""How many words a guess looks at, and how many a hint lists."""
 LINE_ENDS = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 """What ends a line in YAML 1.1, which is how the parser counts."""
 
@@ -116,13 +120,19 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that was probably meant: the one with the fewest slips, if few enough for its length."""
     if not word or len(word) > WORD_LIMIT:
         return None
-    scored = [(distance(word.casefold(), other.casefold()), other) for other in known if len(other) <= WORD_LIMIT]
-    slips, best = min(scored, default=(WORD_LIMIT, ""))
-    return best if slips <= max(1, len(word) // 3) and slips < len(best) else None
+    slips, best = max(1, len(word) // 3) + 1, None
+    for other in islice(known, KNOWN_LIMIT):
+        if abs(len(other) - len(word)) < slips and len(other) > 1:
+            found = distance(word.casefold(), other.casefold(), slips)
+            if found < min(slips, len(other)):
+                slips, best = found, other
+    return best
 
 
-def distance(one: str, other: str) -> int:
-    """Slips between two words: a letter too many, too few, wrong, or two swapped (optimal string alignment)."""
+def distance(one: str, other: str, bound: int = 1 << 30) -> int:
+    """Slips between two words: a letter too many, too few, wrong, or two swapped (optimal string alignment).
+
+    From `bound` on any number may come back that is not below it."""
     before: Sequence[int] = []
     row: Sequence[int] = range(len(other) + 1)
     for i, letter in enumerate(one):
@@ -133,6 +143,8 @@ def distance(one: str, other: str) -> int:
                 cost = min(cost, before[j - 1] + 1)
             row.append(cost)
         before = above
+        if min(row) >= bound and min(before) >= bound:
+            return bound
     return row[-1]
 
 
@@ -142,7 +154,8 @@ def suggest(word: str, known: Iterable[str]) -> str:
     meant = nearest(word, choices)
     parts = [f"Did you mean `{meant}`?"] if meant else []
     if choices:
-        parts.append(f"Allowed: {', '.join(choices)}.")
+        more = " …" if len(choices) > CHOICES_LIMIT else "."
+        parts.append(f"Allowed: {', '.join(choices[:CHOICES_LIMIT])}{more}")
     return " ".join(parts)
 
 

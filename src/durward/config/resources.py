@@ -69,6 +69,8 @@ def name_pattern(value: object) -> str:
 @lru_cache(maxsize=4096)
 def meets(one: str, other: str) -> bool:
     """Whether some text matches both patterns."""
+    if "*" not in one and "*" not in other:
+        return one == other
     # Reachable pairs of positions; a `*` may end or take one more character of the other side.
     reached = {(0, 0)}
     waiting = [(0, 0)]

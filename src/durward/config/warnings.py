@@ -1,6 +1,7 @@
 """What is doubtful in a file that is valid: `check` shows it, and `up` starts all the same."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,6 +15,8 @@ from durward.config.resources import LATER_KINDS, meets
 from durward.config.settings import Credential, Settings
 
 TOP = Span(0, 0, 1)
+PAIRS_LIMIT = 20_000
+"""Comparisons of patterns; in a file with more, none is doubted."""
 LATER_ACTIONS = {"call": "MCP tools", "send": "remote agents"}
 
 
@@ -90,18 +93,31 @@ def _models(root: Node, settings: Settings) -> Iterator[Mistake]:
     """Patterns of rules that no model of the file has."""
     if settings.models is None:
         return
+    patterns = [
+        (pattern, node)
+        for rule in section(root, "policies").items
+        for verb in ("allow", "deny")
+        for pattern, node in (rule.get(verb, "resources") or NOTHING).strings()
+        if pattern.startswith("model/")
+    ]
     names = [f"model/{model.name}" for model in settings.models]
-    reachable = [*names, *(f"model/{provider.name}/*" for provider in settings.providers)]
-    for rule in section(root, "policies").items:
-        for verb in ("allow", "deny"):
-            for pattern, node in (rule.get(verb, "resources") or NOTHING).strings():
-                if pattern.startswith("model/") and not any(meets(pattern, other) for other in reachable):
-                    meant = nearest(pattern, names)
-                    yield Mistake(
-                        node.span,
-                        f"no model of the file matches {quoted(pattern)}",
-                        f"Did you mean {quoted(meant)}?" if meant else "",
-                    )
+    open_names = [name for name in names if "*" in name] + [
+        f"model/{provider.name}/*" for provider in settings.providers
+    ]
+    if len(patterns) * len(open_names) > PAIRS_LIMIT:
+        return
+    listed = "\n".join(name for name in names if "*" not in name)
+    for pattern, node in patterns:
+        if not _listed(pattern, listed) and not any(meets(pattern, name) for name in open_names):
+            meant = nearest(pattern, names)
+            hint = f"Did you mean {quoted(meant)}?" if meant else ""
+            yield Mistake(node.span, f"no model of the file matches {quoted(pattern)}", hint)
+
+
+def _listed(pattern: str, names: str) -> bool:
+    """Whether any of some names, one a line, matches: one search, however many there are."""
+    form = "[^\n]*".join(re.escape(piece) for piece in pattern.split("*"))
+    return re.search(f"^{form}$", names, re.MULTILINE) is not None
 
 
 def _secrets(root: Node, settings: Settings, environment: Mapping[str, str]) -> Iterator[Mistake]:
