@@ -3,6 +3,9 @@
 import asyncio
 import re
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from durward.calls.ports import Exchange
 from durward.server.body import WAITING_BYTES
 from durward.server.bounds import Bounds
@@ -60,6 +63,37 @@ async def test_head_that_was_begun_ahead_is_read_from_its_start() -> None:
     await app.let_go()
     await line.deliver(b"\r\n")
     assert app.begun == [b"/1", b"/2"]
+
+
+CHUNKED = (
+    b"POST /c HTTP/1.1\r\nHost: gate\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\nA: b\r\n\r\n"
+)
+BAD = b"GET / HTTP/1.1\r\nHost: gate\r\nA : b\r\n\r\n"
+
+
+@given(
+    st.lists(st.sampled_from([GET % 1, GET % 2, POST % 5 + b"GET /", POST % 0, CHUNKED, BAD]), max_size=6),
+    st.lists(st.integers(1, 90), min_size=1, max_size=5),
+)
+def test_any_arrival_is_served_alike(messages: list[bytes], sizes: list[int]) -> None:
+    async def served(pieces: list[bytes]) -> tuple[bytes, bool]:
+        line = Line(echo)
+        for piece in pieces:
+            await line.deliver(piece)
+        assert line.edge.body_bytes == 0
+        return line.written, line.transport.ended()
+
+    raw = b"".join(messages)
+    pieces: list[bytes] = []
+    at = 0
+    while at < len(raw):
+        size = sizes[len(pieces) % len(sizes)]
+        pieces.append(raw[at : at + size])
+        at += size
+    whole = asyncio.run(served([raw]))
+    assert asyncio.run(served(pieces)) == whole
+    answered = messages.index(BAD) + 1 if BAD in messages else len(messages)
+    assert whole[0].count(b"\r\nContent-Length:") == answered
 
 
 # Hanging up.
