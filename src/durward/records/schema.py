@@ -1,0 +1,107 @@
+"""The tables of `index.db`, which holds nothing that the journal does not: it can be thrown away and made again.
+
+A call is one row whose key is its start: the milliseconds of its UUIDv7 and 20 bits of the rest, so that rows lie in the order of time
+without another index. What few calls differ in stands once, in `facts`; what is each call's own is a JSON array. To find calls by id,
+trace, session or agent, `blocks` holds for every 64 ms of calls a 32-bit key of each: a random index would cost as much as the row.
+"""
+
+import os
+import sqlite3
+from pathlib import Path
+
+from durward.calls.errors import GateError
+
+INDEX = "index.db"
+VERSION = 1
+BUSY_SECONDS = 5.0
+UNIQUE_BITS = 20
+"""Bits of a row's key behind the milliseconds."""
+BLOCK_BITS = 26
+"""Bits of a row's key within one block."""
+
+TABLES = """
+    BEGIN;
+    CREATE TABLE followed (
+        writer TEXT PRIMARY KEY, segment INTEGER NOT NULL, offset INTEGER NOT NULL, done INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE halves (
+        id TEXT NOT NULL, closing INTEGER NOT NULL, line BLOB NOT NULL, PRIMARY KEY (id, closing)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE facts (
+        n INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE,
+        agent TEXT NOT NULL, tenant TEXT NOT NULL, team TEXT NOT NULL, app TEXT NOT NULL, protocol TEXT NOT NULL,
+        action TEXT NOT NULL, effect TEXT NOT NULL, method TEXT NOT NULL, query TEXT NOT NULL, decision TEXT NOT NULL,
+        rule TEXT, model TEXT NOT NULL, client TEXT NOT NULL, outcome TEXT NOT NULL, status INTEGER NOT NULL,
+        reason TEXT NOT NULL, provider TEXT NOT NULL, upstream_model TEXT NOT NULL, estimated INTEGER NOT NULL,
+        price_partial INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE calls (
+        n INTEGER PRIMARY KEY, facts INTEGER NOT NULL REFERENCES facts (n), cost INTEGER,
+        input INTEGER, cached_input INTEGER, cache_write INTEGER, output INTEGER, reasoning INTEGER,
+        tags TEXT, details BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE blocks (n INTEGER PRIMARY KEY, keys BLOB NOT NULL) STRICT;
+    PRAGMA user_version = 1;
+    COMMIT;
+"""
+
+
+def open_for_writing(data_dir: Path) -> sqlite3.Connection:
+    """The index for its one writer; made anew where there is none of this version. Raises GateError `state_unavailable`."""
+    path = data_dir / INDEX
+    try:
+        base = _connect(path)
+        if _version(base) != VERSION:
+            base.close()
+            for name in (INDEX, f"{INDEX}-wal", f"{INDEX}-shm"):
+                (data_dir / name).unlink(missing_ok=True)
+            base = _connect(path)
+            # Larger pages make fewer of them.
+            base.execute("PRAGMA page_size = 8192")
+        base.execute("PRAGMA journal_mode = WAL")
+        # A power cut may cost the last rows; the journal gives them back.
+        base.execute("PRAGMA synchronous = NORMAL")
+        base.execute("PRAGMA cache_size = -4096")
+        if _version(base) != VERSION:
+            base.executescript(TABLES)
+    except (sqlite3.Error, OSError) as error:
+        raise unusable(path, error) from error
+    return base
+
+
+def open_for_reading(data_dir: Path) -> sqlite3.Connection | None:
+    """The index as it is, None where there is none of this version yet. Raises GateError `state_unavailable`."""
+    path = data_dir / INDEX
+    if not path.exists():
+        return None
+    try:
+        base = sqlite3.connect(path, BUSY_SECONDS, isolation_level=None)
+        if _version(base) != VERSION:
+            base.close()
+            return None
+        base.execute("PRAGMA query_only = ON")
+    except sqlite3.Error as error:
+        raise unusable(path, error) from error
+    return base
+
+
+def unusable(path: Path, error: Exception) -> GateError:
+    """What is said when the index fails."""
+    return GateError(f"{path} cannot be used: {error}.", reason="state_unavailable")
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # Made by us first: SQLite would make it readable to others, and its -wal and -shm take their mode from it.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    return sqlite3.connect(path, BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+
+
+def _version(base: sqlite3.Connection) -> int:
+    """The version of the tables; -1 for a file that is no database."""
+    try:
+        (version,) = base.execute("PRAGMA user_version").fetchone()
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise
+        return -1
+    return int(version)
