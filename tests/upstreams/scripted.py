@@ -136,6 +136,10 @@ class Rig:
         self.accepted.append(peer)
         self._peers.put_nowait(peer)
 
+    def close(self) -> None:
+        """Refuse new connections."""
+        self._server.close()
+
     def only_connection(self) -> Connection:
         """The pool's end of the one connection there is."""
         (connection,) = self.pool._pools[self.origin]._connections

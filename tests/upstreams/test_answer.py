@@ -81,6 +81,11 @@ async def test_a_read_that_is_cancelled_loses_nothing() -> None:
     assert waiting.cancelled()
     answer.brought([b"b"])
     assert await answer.chunk() == b"ab"
+    waiting = asyncio.ensure_future(answer.chunk())
+    await turns(1)
+    waiting.cancel()
+    answer.brought([b"c"])
+    assert await answer.chunk() == b"c"
 
 
 async def test_a_body_within_the_limit_is_read_whole() -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from durward.calls.errors import UpstreamError
 from durward.protocols.framing import LAST_CHUNK, frame
 from durward.upstreams.answer import UNREAD_BYTES, Answer
-from durward.upstreams.connection import Body, Connection, Ticks
+from durward.upstreams.connection import INTERIM_ANSWERS, Body, Connection, Ticks
+from durward.upstreams.pool import as_given
 from tests.upstreams.scripted import GET, HEAD, LIMIT, OK, TIMEOUTS, deliver, post, turns
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -24,7 +25,7 @@ class Wire:
     def __init__(self) -> None:
         self.said: list[str] = []
         self.written = b""
-        self.connection = Connection("upstream:80", self, Ticks(0.0), asyncio.get_running_loop())
+        self.connection = Connection("upstream:80", self, Ticks(0.0, as_given), asyncio.get_running_loop())
         self.connection.connection_made(cast(asyncio.Transport, self))
 
     def write(self, data: bytes) -> None:
@@ -134,6 +135,32 @@ async def test_an_answer_to_head_ends_the_connection() -> None:
     assert wire.said == ["abort", "gone"]
 
 
+async def test_nothing_of_one_exchange_is_left_for_the_next() -> None:
+    wire = Wire()
+    for _ in range(2):
+        call = wire.ask()
+        wire.deliver(*[b"HTTP/1.1 103 Early Hints\r\n\r\n"] * INTERIM_ANSWERS, OK[:20], OK[20:])
+        assert await read(await call) == b"ok"
+        assert wire.connection.deadline == float("inf")
+    assert wire.said == ["release"] * 2
+
+
+async def test_a_long_body_read_whole_costs_one_suspension_more() -> None:
+    wire = Wire()
+    call = wire.ask()
+    wire.deliver(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nab")
+    steps = (await call).whole(LIMIT).__await__()
+    waited_for = next(steps)
+    assert isinstance(waited_for, asyncio.Future)
+    wire.deliver(b"cd")
+    assert not waited_for.done()
+    wire.deliver(b"ef")
+    assert waited_for.done()
+    with pytest.raises(StopIteration) as ended:
+        next(steps)
+    assert ended.value.value == b"abcdef"
+
+
 # Back-pressure.
 
 
@@ -154,6 +181,8 @@ async def test_an_upstream_is_not_read_from_while_too_much_lies_unread() -> None
     assert wire.said == ["pause", "resume"]
     wire.deliver(frame(b"z"))
     assert await more == b"z"
+    wire.deliver(frame(half))
+    assert wire.said == ["pause", "resume"], "what was taken lies unread no more"
 
 
 async def test_silence_while_not_reading_is_nobodys_fault() -> None:
@@ -189,6 +218,7 @@ async def test_a_body_is_asked_for_only_as_fast_as_the_upstream_reads() -> None:
     wire.connection.resume_writing()
     await turns(5)
     assert asked == 4
+    assert wire.connection.deadline == TIMEOUTS.first_byte + 0.25, "the request is sent, the answer is due"
     assert wire.written.endswith(frame(b"x") * 3 + LAST_CHUNK)
     wire.deliver(OK)
     assert (await call).ended()
@@ -197,13 +227,23 @@ async def test_a_body_is_asked_for_only_as_fast_as_the_upstream_reads() -> None:
 
 async def test_waiting_for_the_callers_body_has_no_deadline_of_the_upstreams() -> None:
     wire = Wire()
+    asked = 0
 
     async def body() -> bytes:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            wire.connection.pause_writing()
+            return b"x"
         await asyncio.Event().wait()
         raise AssertionError
 
     call = wire.ask(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", body)
+    assert wire.connection.deadline == float("inf")
     await turns(2)
+    wire.connection.resume_writing()
+    await turns(2)
+    assert asked == 2
     assert wire.connection.deadline == float("inf")
     wire.connection.abort()
     call.cancel()

@@ -143,6 +143,18 @@ async def test_a_caller_that_breaks_its_body_breaks_an_answer_that_has_begun() -
             await answer.chunk()
 
 
+async def test_a_body_that_is_given_up_ends_the_call() -> None:
+    async with Rig() as rig:
+
+        async def body() -> bytes:
+            raise asyncio.CancelledError
+
+        call = rig.ask(CHUNKED, body)
+        peer = await rig.peer()
+        assert await reason(call) == "caller_gone"
+        await peer.gone()
+
+
 async def test_a_cancelled_call_stops_asking_for_its_body() -> None:
     async with Rig() as rig:
         body = Pieces()

@@ -13,7 +13,7 @@ from durward.calls.errors import UpstreamError
 from durward.calls.resource import Origin
 from durward.upstreams.connection import Connection, Ticks
 from durward.upstreams.dialing import Dialer
-from durward.upstreams.pool import PooledUpstreams
+from durward.upstreams.pool import PooledUpstreams, as_given
 from durward.upstreams.resolution import Names
 from tests.upstreams.authority import Authority
 from tests.upstreams.scripted import GET, LIMIT, OK, TIMEOUTS, Peer, SetClock, post, turns
@@ -25,7 +25,7 @@ class Nobody:
 
 
 def connection() -> Connection:
-    return Connection("upstream", Nobody(), Ticks(0.0), asyncio.get_running_loop())
+    return Connection("upstream", Nobody(), Ticks(0.0, as_given), asyncio.get_running_loop())
 
 
 def dialer(addresses: list[str], ca_file: str | None = None) -> Dialer:

@@ -53,6 +53,30 @@ async def test_the_queue_is_bounded_in_length_and_in_time() -> None:
         await ok(first, peer)
 
 
+async def test_a_call_that_waits_gets_leave_when_a_connection_cannot_be_made() -> None:
+    async with Rig(Bounds(connections=1)) as rig:
+        rig.close()
+        first, second = rig.ask(), rig.ask()
+        assert [await reason(first), await reason(second)] == ["upstream_unreachable"] * 2
+
+
+async def test_a_retry_that_had_to_wait_is_not_retried_again() -> None:
+    async with Rig(Bounds(connections=1)) as rig:
+        call, peer = await rig.asked()
+        await ok(call, peer)
+        first, second = rig.ask(), rig.ask()
+        await peer.request()
+        peer.close()
+        other = await rig.peer()
+        await other.request()
+        assert repr(rig.pool) == "1 active, 0 idle, 1 waiting", "the first now waits behind the second"
+        await ok(second, other)
+        await other.request()
+        other.close()
+        assert await reason(first) == "upstream_cut"
+        assert len(rig.accepted) == 2
+
+
 async def test_a_call_that_is_given_up_in_the_queue_leaves_no_trace() -> None:
     async with Rig(Bounds(connections=1)) as rig:
         first, peer = await rig.asked()

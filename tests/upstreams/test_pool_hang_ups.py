@@ -1,13 +1,17 @@
 """Ends that are not the answer's: callers that hang up, connections that are not made, the pool that closes."""
 
 import asyncio
+from collections.abc import Callable
+from typing import cast
+from unittest.mock import Mock
 
 import pytest
 
 from durward.calls.errors import UpstreamError
+from durward.calls.resource import Origin
 from durward.upstreams.connection import Connection
 from durward.upstreams.pool import Bounds, PooledUpstreams
-from tests.upstreams.scripted import LIMIT, OK, TIMEOUTS, Rig, deliver, ok, reason, turns
+from tests.upstreams.scripted import GET, LIMIT, OK, TIMEOUTS, Rig, SetClock, deliver, ok, reason, turns
 
 
 async def test_giving_up_an_answer_closes_the_connection_at_once() -> None:
@@ -69,26 +73,92 @@ async def test_a_call_cancelled_while_connecting_leaves_nothing_open() -> None:
             await peer.gone()
 
 
-async def test_a_connection_that_is_not_made_in_time_is_unreachable() -> None:
-    async def never(*_: object) -> Connection:
-        await asyncio.Event().wait()
-        raise AssertionError
+class Dialing:
+    """Connections that are made when a test says so, to an upstream that is not there."""
 
-    async with Rig() as rig:
-        rig.pool = PooledUpstreams(rig.clock, dial=never)
-        call = rig.ask()
-        await turns(1)
-        rig.pass_time(TIMEOUTS.connect)
-        assert repr(rig.pool) == "0 active, 0 idle, 1 connecting", "a deadline is never early"
-        rig.pass_time(1)
-        assert await reason(call) == "upstream_unreachable"
-        await turns(1)
-        assert repr(rig.pool) == "0 active, 0 idle"
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+        self.made: list[Connection] = []
+        self.given_up = 0
+        self.then: Callable[[], object] = lambda: None
+
+    async def __call__(self, origin: Origin, factory: Callable[[], Connection]) -> Connection:
+        try:
+            await self.go.wait()
+        except asyncio.CancelledError:
+            self.given_up += 1
+            raise
+        connection = factory()
+        connection.connection_made(cast(asyncio.Transport, Mock()))
+        self.made.append(connection)
+        self.then()
+        return connection
+
+
+ORIGIN = Origin("http", "api.test", 80)
+
+
+async def test_a_connection_that_is_not_made_in_time_is_unreachable() -> None:
+    clock, dialing = SetClock(), Dialing()
+    pool = PooledUpstreams(clock, dial=dialing)
+    call = asyncio.ensure_future(pool.send(ORIGIN, GET, b"", TIMEOUTS))
+    await turns(1)
+    clock.now += TIMEOUTS.connect
+    pool.tick()
+    assert repr(pool) == "0 active, 0 idle, 1 connecting", "a deadline is never early"
+    clock.now += 1
+    pool.tick()
+    assert await reason(call) == "upstream_unreachable"
+    await turns(1)
+    assert repr(pool) == "0 active, 0 idle"
+    assert dialing.given_up == 1
+    pool.close()
+
+
+async def test_a_connection_that_is_made_in_the_turn_in_which_its_time_is_up_is_closed() -> None:
+    clock, dialing = SetClock(), Dialing()
+    pool = PooledUpstreams(clock, dial=dialing)
+    call = asyncio.ensure_future(pool.send(ORIGIN, GET, b"", TIMEOUTS))
+    await turns(2)
+    dialing.go.set()
+    clock.now += TIMEOUTS.connect + 1
+    pool.tick()
+    assert await reason(call) == "upstream_unreachable"
+    await turns(2)
+    assert [connection.closed for connection in dialing.made] == [True]
+    assert repr(pool) == "0 active, 0 idle"
+    pool.close()
+
+
+async def test_a_connection_that_is_made_in_the_turn_in_which_its_call_is_cancelled_is_closed() -> None:
+    loop, dialing = asyncio.get_running_loop(), Dialing()
+    pool = PooledUpstreams(SetClock(), dial=dialing)
+    call = asyncio.ensure_future(pool.send(ORIGIN, GET, b"", TIMEOUTS))
+    await turns(2)
+    # One turn after the connection was made and given, and before its call runs on.
+    dialing.then = lambda: loop.call_soon(lambda: loop.call_soon(call.cancel))
+    dialing.go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    await turns(2)
+    assert [connection.closed for connection in dialing.made] == [True]
+    assert repr(pool) == "0 active, 0 idle"
+    pool.close()
+
+
+async def test_a_connection_that_was_closed_before_it_was_used_is_not_counted() -> None:
+    dialing = Dialing()
+    dialing.then = lambda: dialing.made[0].connection_lost(None)
+    dialing.go.set()
+    pool = PooledUpstreams(SetClock(), dial=dialing)
+    assert await reason(asyncio.ensure_future(pool.send(ORIGIN, GET, b"", TIMEOUTS))) == "upstream_cut"
+    assert repr(pool) == "0 active, 0 idle"
+    pool.close()
 
 
 async def test_a_refused_connection_is_unreachable_and_frees_its_place() -> None:
     async with Rig(Bounds(connections=1)) as rig:
-        rig._server.close()
+        rig.close()
         for _ in range(3):
             assert await reason(rig.ask()) == "upstream_unreachable"
         assert repr(rig.pool) == "0 active, 0 idle"

@@ -67,6 +67,18 @@ async def test_a_very_old_answer_is_used_only_if_no_new_one_comes() -> None:
     assert await names.resolve("a.test") == ["192.0.2.2"]
 
 
+async def test_a_very_old_answer_is_used_if_the_resolver_keeps_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("durward.upstreams.resolution.PATIENCE_SECONDS", 0.0)
+    clock, resolver = SetClock(), Resolver("192.0.2.1")
+    names = Names(clock, resolver)
+    await names.resolve("a.test")
+    clock.now += STALE_SECONDS + 1
+    resolver.gate.clear()
+    assert await names.resolve("a.test") == ["192.0.2.1"]
+    resolver.gate.set()
+    await turns(3)
+
+
 async def test_a_failure_is_told_and_not_kept() -> None:
     resolver = Resolver()
     names = Names(SetClock(), resolver)

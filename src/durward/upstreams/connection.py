@@ -4,7 +4,7 @@ import asyncio
 import math
 import re
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol, cast
+from typing import Final, Protocol
 
 from durward.calls.errors import CallerError, GateError, UpstreamError
 from durward.calls.ports import Timeouts
@@ -23,6 +23,8 @@ IDLE_SECONDS_MOST: Final = 60
 JOINED_BYTES: Final = 16 * 1024
 """Up to this size a body is written in one piece with its head."""
 
+Batch = Callable[[asyncio.BaseTransport], asyncio.Transport]
+"""Makes the transport that a connection writes to out of the one that the loop gave it."""
 Body = bytes | Callable[[], Awaitable[bytes]]
 
 _content_length = re.compile(rb"\r\ncontent-length:[\t ]*+([0-9]++)[\t ]*+\r\n", re.IGNORECASE).search
@@ -32,10 +34,11 @@ _chunked = re.compile(rb"\r\ntransfer-encoding:[\t ]*+chunked[\t ]*+\r\n", re.IG
 class Ticks:
     """The coarse time that deadlines are counted from, and the buffer that every read goes through: one of each a pool."""
 
-    __slots__ = ("now", "view")
+    __slots__ = ("batch", "now", "view")
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, batch: Batch) -> None:
         self.now = now
+        self.batch = batch
         # One buffer serves all connections: it is filled and emptied within one callback of the event loop.
         self.view = memoryview(bytearray(64 * 1024))
 
@@ -173,7 +176,7 @@ class Connection(asyncio.BufferedProtocol):
     # What the event loop tells it.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = self._ticks.batch(transport)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._ticks.view
@@ -254,7 +257,6 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self._reader = Chunks() if head.chunked else UntilClose() if length is None else Counted(length)
             self._answer = answer
-            self.deadline = self._ticks.after(self._timeouts.between_chunks)
             self._read_body(answer, rest)
         waiter.set_result(answer)
 

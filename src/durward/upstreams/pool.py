@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
@@ -10,7 +10,7 @@ from durward.calls.errors import GateError, UpstreamError
 from durward.calls.ports import Clock, Timeouts
 from durward.calls.resource import Origin
 from durward.upstreams.answer import Answer
-from durward.upstreams.connection import TICK, Body, Connection, Stale, Ticks
+from durward.upstreams.connection import TICK, Batch, Body, Connection, Stale, Ticks
 from durward.upstreams.dialing import Dialer, Factory, unreachable
 from durward.upstreams.resolution import Names
 
@@ -87,21 +87,18 @@ class OriginPool:
         return len(self._queue)
 
     def take(self) -> Connection | None:
-        """An idle connection, no longer idle."""
-        while self.idle:
-            connection = self.idle.pop()
-            if connection.deadline > self._ticks.now:
-                self._counts.reused += 1
-                return connection
-            connection.abort()
-        return None
+        """An idle connection, no longer idle. Those whose time is up are gone since the last tick."""
+        if not self.idle:
+            return None
+        self._counts.reused += 1
+        return self.idle.pop()
 
     async def acquire(self, seconds: float) -> Connection:
         """A connection that is free now, or freed or opened within `seconds`.
 
         Raises UpstreamError `upstream_unreachable`, GateError `overloaded` where a bound stands in the way.
         """
-        if self._queue or len(self._connections) + self.connecting >= self._bounds.connections:
+        if len(self._connections) + self.connecting >= self._bounds.connections:
             freed = await self._queued(seconds)
             if freed is not None:
                 self._counts.reused += 1
@@ -237,17 +234,27 @@ def _close_unused(dialing: asyncio.Task[Connection]) -> None:
         dialing.result().abort()
 
 
+def as_given(transport: asyncio.BaseTransport) -> asyncio.Transport:
+    """The loop's own transport; uvloop's are no subclass of asyncio's."""
+    return cast(asyncio.Transport, transport)
+
+
 class PooledUpstreams:
     """The `Upstreams` port over real connections. Used from one event loop, which it needs only from the first `send` on."""
 
     def __init__(
-        self, clock: Clock, ca_file: str | None = None, bounds: Bounds = BOUNDS, dial: Dial | None = None
+        self,
+        clock: Clock,
+        ca_file: str | None = None,
+        bounds: Bounds = BOUNDS,
+        dial: Dial | None = None,
+        batch: Batch | None = None,
     ) -> None:
         self.counts = Counts()
         self._clock = clock
         self._bounds = bounds
         self._dial = dial or Dialer(Names(clock), ca_file).dial
-        self._ticks = Ticks(clock.monotonic())
+        self._ticks = Ticks(clock.monotonic(), batch or as_given)
         self._pools: dict[Origin, OriginPool] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
