@@ -4,7 +4,6 @@ While a gate runs, its office follows the journal, so the listing waits a little
 lock that a start takes; it lets go of it again and again, so that a start need not wait.
 """
 
-import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -106,9 +105,6 @@ def _nothing_runs(data_dir: Path) -> Iterator[bool]:
         yield True
         return
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield True
-    except BlockingIOError:
-        yield False
+        yield layout.try_lock(lock)
     finally:
         os.close(lock)

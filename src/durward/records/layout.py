@@ -74,12 +74,13 @@ def dead(writer: Path) -> Iterator[bool]:
         yield False
         return
     try:
-        yield _lock(lock)
+        yield try_lock(lock)
     finally:
         os.close(lock)
 
 
-def _lock(fd: int) -> bool:
+def try_lock(fd: int) -> bool:
+    """Lock an open file for as long as it stays open, unless another process, or another opening of it, has."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -6,7 +6,7 @@ from zlib import crc32
 
 import msgspec
 
-from durward.records.lines import NO_OBJECT, Began, Ended, Line, Refused
+from durward.records.lines import NO_OBJECT, OPENING_FIELDS, Began, Ended, Line, Refused
 from durward.records.schema import BLOCK_BITS, UNIQUE_BITS
 
 Facts = tuple[str | int | bool | None, ...]
@@ -15,7 +15,7 @@ Row = tuple[int | str | bytes | None, ...]
 """A row of `calls`, in the order of its columns."""
 
 BEGAN_FACTS = slice(2, 15)
-BEGAN_DETAILS = slice(15, None)
+BEGAN_DETAILS = slice(15, OPENING_FIELDS)
 ENDED_FACTS = slice(1, 8)
 ENDED_DETAILS = slice(8, 14)
 NO_TOKENS = (None,) * 5
