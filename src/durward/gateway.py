@@ -27,7 +27,7 @@ from durward.metering.meter import Meter
 from durward.protocols.arrival import Arrival, read_arrival
 from durward.protocols.bodies import Asked, read_asked
 from durward.protocols.objects import shown_objects
-from durward.protocols.speakers import HTTP, LISTINGS, Speaker, follow
+from durward.protocols.speakers import HTTP, LISTINGS, Speaker, error_event, follow
 from durward.protocols.wire import Answer, Wire
 from durward.records.entry import Entry
 from durward.records.times import timestamp
@@ -66,6 +66,7 @@ class Gateway:
         speaker: Speaker = HTTP
         entry: Entry | None = None
         head = exchange.head
+        relay = Relay(exchange, self._clock, self.pulse)
         try:
             known = head.memo
             if not isinstance(known, Known) or known.snapshot is not self._snapshot:
@@ -80,15 +81,15 @@ class Gateway:
                 known.opening, id=call, time=timestamp(now), trace=known.opening.trace or self._random.bytes(16).hex()
             )
             entry = Entry(self._journal, self._clock, self._clock.monotonic(), opening, Closing(call, "unknown"))
-            await self._govern(exchange, known, principal, entry)
+            await self._govern(relay, known, principal, entry)
         except DurwardError as error:
-            _refuse(exchange, speaker, entry, error, call)
+            _refuse(relay, speaker, entry, error, call)
         except asyncio.CancelledError:
             if entry is not None:
                 entry.fail(CallerError("The caller hung up.", reason="caller_gone"), exchange.started)
             raise
         except Exception:
-            _refuse(exchange, speaker, entry, GateError("The gate failed."), call)
+            _refuse(relay, speaker, entry, GateError("The gate failed."), call)
             raise
 
     def _identify(self, known: Known, head: RequestHead) -> Principal:
@@ -100,7 +101,8 @@ class Gateway:
             known.introduce(principal, head)
         return principal
 
-    async def _govern(self, exchange: Exchange, known: Known, principal: Principal, entry: Entry) -> None:
+    async def _govern(self, relay: Relay, known: Known, principal: Principal, entry: Entry) -> None:
+        exchange = relay.exchange
         snapshot = known.snapshot
         arrival = known.arrival
         if arrival.route is not None and arrival.route.kind in ("listing", "entry"):
@@ -122,7 +124,6 @@ class Gateway:
             course = course.within(holders)
         entry.open(snapshot.worst_case(course, request))
         outbound = Outbound(exchange, arrival, asked, known.lines(exchange.head, entry.opening))
-        relay = Relay(exchange, self._clock, self.pulse)
         meter = Meter(course.resource.action, request)
         try:
             answer = await self._attempt(snapshot, course, outbound, meter, entry)
@@ -259,14 +260,18 @@ def _read_answer(arrival: Arrival, asked: Asked, body: bytes) -> Answer:
     return arrival.protocol.answer(body) if arrival.protocol is not None else Answer()
 
 
-def _refuse(exchange: Exchange, speaker: Speaker, entry: Entry | None, error: DurwardError, call: str) -> None:
-    """The one place where an error becomes an answer: the record first, then the caller, in its own wire."""
+def _refuse(relay: Relay, speaker: Speaker, entry: Entry | None, error: DurwardError, call: str) -> None:
+    """The one place where an error becomes an answer: the record first, then the caller, in its own wire.
+
+    In a body that has begun only a followed stream has a place for it; anything else is cut, and no byte of ours stands in it.
+    """
+    exchange = relay.exchange
     if entry is not None:
         entry.fail(error, exchange.started)
     if not exchange.started:
         rendered = speaker.write_error(error, call)
         exchange.send(rendered.status, rendered.lines, rendered.body)
         return
-    if event := speaker.write_error_event(error, call):
+    if relay.reader is not None and (event := error_event(speaker, relay.reader, error, call)):
         exchange.write(event)
     exchange.abort()

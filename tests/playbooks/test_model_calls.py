@@ -13,11 +13,16 @@ from tests.playbooks.world import EVENTS, OTHER_KEY, Reply, World, settings
 CHAT = "POST /v1/chat/completions"
 ASK = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hello"}]}
 USAGE = {"prompt_tokens": 8, "completion_tokens": 10, "total_tokens": 18}
-ANSWER = json.dumps({"id": "c1", "model": "gpt-4o-mini", "choices": [{"message": {"content": "Hi"}}], "usage": USAGE}).encode()
+ANSWER = json.dumps(
+    {"id": "c1", "model": "gpt-4o-mini", "choices": [{"message": {"content": "Hi"}}], "usage": USAGE}
+).encode()
 
 
 def chunk(**members: Any) -> bytes:
-    return b"data: %b\n\n" % json.dumps({"id": "c1", "object": "chat.completion.chunk", "model": "gpt-4o-mini", **members}).encode()
+    return (
+        b"data: %b\n\n"
+        % json.dumps({"id": "c1", "object": "chat.completion.chunk", "model": "gpt-4o-mini", **members}).encode()
+    )
 
 
 HELLO = chunk(choices=[{"index": 0, "delta": {"content": "Hello"}, "finish_reason": None}])
@@ -145,7 +150,8 @@ TWO = settings(
 
 
 @pytest.mark.parametrize(
-    "failure", [Reply(500, b"{}"), Reply(429, b"{}"), Reply(529, b"{}"), UpstreamError("x", reason="upstream_unreachable")]
+    "failure",
+    [Reply(500, b"{}"), Reply(429, b"{}"), Reply(529, b"{}"), UpstreamError("x", reason="upstream_unreachable")],
 )
 async def test_the_next_target_is_tried_before_the_first_byte(failure: Reply | UpstreamError) -> None:
     world = World(TWO)
@@ -156,7 +162,10 @@ async def test_the_next_target_is_tried_before_the_first_byte(failure: Reply | U
     attempts = world.book.closings[0].attempts
     assert [(each.provider, each.model) for each in attempts] == [("openai", "gpt-4o"), ("spare", "gpt-4o-mini")]
     assert (world.book.closings[0].provider, world.book.closings[0].upstream_model) == ("spare", "gpt-4o-mini")
-    assert [event for event in world.events if event.startswith("==")] == ["== intent carol model/quick", "== settle ok 200"]
+    assert [event for event in world.events if event.startswith("==")] == [
+        "== intent carol model/quick",
+        "== settle ok 200",
+    ]
 
 
 @pytest.mark.parametrize("reason", ["upstream_silent", "upstream_cut", "upstream_malformed"])
@@ -170,7 +179,9 @@ async def test_what_may_have_been_acted_on_is_not_tried_again(reason: str) -> No
 
 async def test_the_last_targets_failure_passes_unchanged() -> None:
     world = World(TWO)
-    caller = await world.plays(CHAT, {**ASK, "model": "quick"}, Reply(500, b"{}"), Reply(429, b'{"error":{"message":"slow"}}'))
+    caller = await world.plays(
+        CHAT, {**ASK, "model": "quick"}, Reply(500, b"{}"), Reply(429, b'{"error":{"message":"slow"}}')
+    )
     assert (caller.status, caller.received) == (429, b'{"error":{"message":"slow"}}')
     assert (world.book.closings[0].outcome, world.book.closings[0].reason) == ("failed", "upstream_error")
     assert world.book.closings[0].cost_nano == 0
@@ -217,7 +228,9 @@ async def test_an_error_inside_a_stream_is_a_failed_call_that_passes_unchanged()
         ([], "upstream_cut"),
     ],
 )
-async def test_a_cut_stream_ends_with_the_wires_own_error_and_no_terminal_event(ending: list[Exception], reason: str) -> None:
+async def test_a_cut_stream_ends_with_the_wires_own_error_and_no_terminal_event(
+    ending: list[Exception], reason: str
+) -> None:
     world = World()
     caller = await world.plays(CHAT, {**ASK, "stream": True}, Reply(200, HELLO, *ending, media=EVENTS, length=False))
     assert caller.received.startswith(HELLO)

@@ -9,12 +9,12 @@ from hashlib import sha256
 
 import msgspec
 
-from durward.calls.errors import GateError, UpstreamError
+from durward.calls.errors import CallerError, GateError, UpstreamError
 from durward.calls.ports import RequestHead, Timeouts
 from durward.calls.principal import Principal
 from durward.calls.record import Closing, Opening
 from durward.calls.resource import Origin
-from durward.config.settings import Agent, Provider, Rule, Selector, Settings
+from durward.config.settings import Agent, Api, Credential, Provider, Rule, Selector, Settings
 from durward.gateway import Gateway
 from durward.identity.keys import Keys
 from durward.protocols.http1 import head_end, read_head
@@ -23,6 +23,7 @@ from durward.storage.state import Owner
 
 KEY = "dw_" + "k" * 43
 OTHER_KEY = "dw_" + "o" * 43
+CRM_TOKEN = "crm-secret"
 JSON = b"application/json"
 EVENTS = b"text/event-stream"
 
@@ -32,7 +33,7 @@ def digest(key: str) -> str:
 
 
 def settings(**changes: object) -> Settings:
-    """Three providers, two agents, one rule that allows carol everything; `changes` replace whole members."""
+    """Three providers, an API, two agents, one rule that allows carol everything; `changes` replace whole members."""
     base = Settings(
         listen="127.0.0.1:0",
         data_dir="unused",
@@ -44,6 +45,13 @@ def settings(**changes: object) -> Settings:
         agents=(
             Agent("carol", "acme", "care", "desk", (digest(KEY),)),
             Agent("oscar", "acme", "ops", "desk", (digest(OTHER_KEY),)),
+        ),
+        apis=(
+            Api(
+                "crm",
+                "https://crm.example.com/v2",
+                Credential(header="Authorization", template="Bearer ${env:CRM_TOKEN}"),
+            ),
         ),
         policies=(Rule("all", "allow", Selector()),),
     )
@@ -126,7 +134,11 @@ class Reply:
     """
 
     def __init__(
-        self, status: int, *pieces: "bytes | Exception | asyncio.Future[bytes]", media: bytes = JSON, length: bool = True
+        self,
+        status: int,
+        *pieces: "bytes | Exception | asyncio.Future[bytes]",
+        media: bytes = JSON,
+        length: bool = True,
     ) -> None:
         self.status = status
         self.fields = {b"content-type": media, b"x-request-id": b"req-1"}
@@ -137,6 +149,11 @@ class Reply:
         self.length = sum(len(piece) for piece in pieces if isinstance(piece, bytes)) if known else None
         self.cancelled = False
         self.done = not pieces
+
+    def announcing(self, length: int) -> "Reply":
+        """The same answer, without a body, telling how long one would be."""
+        self.fields[b"content-length"] = b"%d" % length
+        return self
 
     def ended(self) -> bool:
         return not self._pieces and (self.length is not None or self.done)
@@ -206,12 +223,18 @@ class Caller:
         self.received = b""
         self.complete = False
         self.aborted = False
+        self.piece = 2**30
+        """How many bytes of the body come at once where it is passed on as it comes."""
+        self.length: int | None = None
+        """The length of which an answer that came piece by piece told."""
 
     async def body(self, limit: int) -> bytes:
+        if len(self._body) > limit:
+            raise CallerError(f"The body has {len(self._body)} bytes, more than {limit}.", reason="too_large")
         return self._body
 
     async def chunk(self) -> bytes:
-        body, self._body = self._body, b""
+        body, self._body = self._body[: self.piece], self._body[self.piece :]
         return body
 
     def send(self, status: int, lines: bytes, body: bytes) -> None:
@@ -222,7 +245,7 @@ class Caller:
     def begin(self, status: int, lines: bytes, length: int | None) -> None:
         self._events.append(f"<< {status} …")
         self.started = True
-        self.status, self.lines = status, lines
+        self.status, self.lines, self.length = status, lines, length
 
     def write(self, data: bytes) -> None:
         self._events.append(f"<< {len(data)} bytes")
@@ -243,35 +266,46 @@ class Caller:
 class World:
     """One gate and all that surrounds it."""
 
-    def __init__(self, written: Settings | None = None, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        written: Settings | None = None,
+        environment: dict[str, str] | None = None,
+        shelf: "Shelf | None" = None,
+    ) -> None:
         self.events: list[str] = []
         self.clock = Still()
         self.book = Book(self.events)
         self.network = Network(self.events)
-        self.shelf = Shelf()
+        self.shelf = shelf or Shelf()
         written = written or settings()
         keys = Keys(self.clock)
         for agent in written.agents:
             for key in agent.keys:
                 keys.add(key.removeprefix("sha256:"), Principal(agent.name, agent.tenant, agent.team, agent.app))
-        snapshot = Snapshot(written, environment or {}, self.shelf, self.clock)
+        snapshot = Snapshot(written, environment or {"CRM_TOKEN": CRM_TOKEN}, self.shelf, self.clock)
         self.gateway = Gateway(snapshot, keys, self.book, self.network, self.clock, Counting())
 
     def caller(self, line: str, body: bytes | object = b"", key: str | None = KEY, **fields: str) -> Caller:
         """A caller that sends `line` ("POST /v1/…") and a body, bytes or something that becomes JSON."""
         raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
-        headers = {"Host": "gate", "Content-Length": str(len(raw))}
+        headers = {"Host": "gate"}
         if raw:
-            headers["Content-Type"] = "application/json"
+            headers |= {"Content-Length": str(len(raw)), "Content-Type": "application/json"}
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
         headers |= {name.replace("_", "-"): value for name, value in fields.items()}
-        text = f"{line} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in headers.items() if value) + "\r\n"
+        text = (
+            f"{line} HTTP/1.1\r\n"
+            + "".join(f"{name}: {value}\r\n" for name, value in headers.items() if value)
+            + "\r\n"
+        )
         head, _ = read_head(text.encode(), head_end(text.encode()))
         self.events.append(f">> {line}")
         return Caller(self.events, head, raw)
 
-    async def plays(self, line: str, body: bytes | object = b"", *replies: Reply | UpstreamError, **fields: str) -> Caller:
+    async def plays(
+        self, line: str, body: bytes | object = b"", *replies: Reply | UpstreamError, **fields: str
+    ) -> Caller:
         """Send one call whose upstreams answer `replies`, and see it through."""
         self.network.replies = list(replies)
         caller = self.caller(line, body, **fields)

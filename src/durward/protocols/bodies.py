@@ -29,7 +29,9 @@ class Asked(msgspec.Struct, gc=False):
         """Whether the answer must be read whole: for usage, or for the objects that it brings to light."""
         if self.request is not None:
             return True
-        return self.place is not None and answer.status < 400 and is_json(answer.fields.get(b"content-type", b""))
+        if self.place is None or answer.status >= 400 or answer.ended() and answer.length == 0:
+            return False
+        return is_json(answer.fields.get(b"content-type", b""))
 
 
 async def read_asked(exchange: Exchange, arrival: Arrival) -> Asked:

@@ -7,6 +7,7 @@ from durward.calls.ports import UpstreamAnswer
 from durward.protocols import anthropic_models, gemini_models, http, openai_models
 from durward.protocols.anthropic import ANTHROPIC_COUNT, ANTHROPIC_MESSAGES
 from durward.protocols.gemini import GEMINI_COUNT, GEMINI_EMBED, GEMINI_GENERATE
+from durward.protocols.gemini_stream import GeminiStream
 from durward.protocols.openai_chat import OPENAI_CHAT
 from durward.protocols.openai_embeddings import OPENAI_EMBEDDINGS
 from durward.protocols.openai_responses import OPENAI_RESPONSES
@@ -86,3 +87,10 @@ def follow(protocol: ModelProtocol, request: ModelRequest, answer: UpstreamAnswe
     if media.startswith(b"text/event-stream") or (request.stream and protocol.wire == "gemini"):
         return protocol.stream(request, hide)
     return None
+
+
+def error_event(speaker: Speaker, reader: StreamReader, error: DurwardError, call: str) -> bytes:
+    """The error inside a stream that `reader` follows and whose terminal event is not out; Gemini's arrays spell it as an element."""
+    if isinstance(reader, GeminiStream):
+        return reader.error_event(error, call)
+    return speaker.write_error_event(error, call)

@@ -61,12 +61,17 @@ class Pulse:
 
 
 class Relay(msgspec.Struct, gc=False):
-    """Counts what went to the caller: `bytes_out` of body."""
+    """Counts what went to the caller: `bytes_out` of body.
+
+    `reader` follows the stream that the caller is reading, None where none has begun or its terminal event is out: only there can an
+    error still be told.
+    """
 
     exchange: Exchange
     clock: Clock
     pulse: Pulse
     bytes_out: int = 0
+    reader: StreamReader | None = None
 
     def whole(self, status: int, lines: bytes, body: bytes, settle: Settle) -> None:
         """An answer that was read whole."""
@@ -82,41 +87,50 @@ class Relay(msgspec.Struct, gc=False):
         Raises UpstreamError: of the upstream's connection, or `upstream_cut` where the stream ended before its content did.
         """
         self.exchange.begin(answer.status, lines, None)
+        self.reader = reader
         last = self.pulse.watch(self.exchange, reader)
         try:
-            while data := await answer.chunk():
-                last[0] = self.clock.monotonic()
-                released = self._next(reader, data, settle)
-                if reader.objects:
-                    await claim(reader.objects)
-                    reader.objects.clear()
-                await self._release(released)
+            try:
+                while data := await answer.chunk():
+                    last[0] = self.clock.monotonic()
+                    released = reader.feed(data)
+                    if reader.objects:
+                        await self._claim(reader, claim)
+                    if reader.ended and self.reader is not None:
+                        settle(reader.error)
+                        released += reader.take_held()
+                        self.reader = None
+                    await self._release(released)
+            except UpstreamError:
+                # The caller that has the terminal event has the whole answer, however the upstream's connection then ends.
+                if self.reader is not None:
+                    raise
             rest = reader.finish()
+            if reader.objects:
+                await self._claim(reader, claim)
             if not (reader.ended or reader.finished):
                 await self._release(rest)
                 raise UpstreamError(
                     "The upstream ended its stream before the answer was complete.", reason="upstream_cut"
                 )
             settle(reader.error)
+            self.reader = None
             await self._release(rest)
             self.exchange.end()
         finally:
             self.pulse.forget(self.exchange)
 
     @staticmethod
-    def _next(reader: StreamReader, data: bytes, settle: Settle) -> bytes:
-        settled = reader.ended
-        released = reader.feed(data)
-        if settled or not reader.ended:
-            return released
-        settle(reader.error)
-        return released + reader.take_held()
+    async def _claim(reader: StreamReader, claim: Claim) -> None:
+        await claim(reader.objects)
+        reader.objects.clear()
 
     async def opaque(self, answer: UpstreamAnswer, lines: bytes, settle: Settle) -> None:
         """Bytes as they come. The last bytes of a known length, or the end of any other, wait for `settle`."""
         if answer.ended() and answer.length == 0:
             settle()
-            self.exchange.begin(answer.status, lines, 0)
+            # An answer without a body may still say how long it would be (RFC 9110 §9.3.2).
+            self.exchange.begin(answer.status, lines, int(answer.fields.get(b"content-length", b"0")))
             self.exchange.end()
             return
         self.exchange.begin(answer.status, lines, answer.length)
