@@ -46,7 +46,7 @@ async def test_a_model_answer_too_large_to_be_read_is_cut_without_a_word_too() -
     world = World()
     large = b" " * (16 * 2**20 + 1)
     reply = Reply(200, large, CUT, length=False)
-    reply.whole = too_large  # type: ignore[method-assign,assignment]
+    reply.whole = too_large  # type: ignore[method-assign]
     caller = await world.plays(CHAT, {**ASK, "stream": False}, reply)
     assert caller.received == large
     assert caller.aborted
@@ -85,8 +85,7 @@ async def test_a_journal_that_fills_up_keeps_the_end_of_a_gemini_answer_back() -
     world.network.replies = [Reply(200, b"[" + ELEMENT, waiting, length=False)]
     caller = world.caller(GEMINI, PROMPT)
     call = asyncio.create_task(world.gateway.handle(caller))
-    while not caller.received:
-        await asyncio.sleep(0)
+    await caller.shown.wait()
     world.book.full = True
     waiting.set_result(b",\r\n" + last + b"]")
     await call

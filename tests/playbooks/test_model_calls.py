@@ -8,7 +8,7 @@ import pytest
 
 from durward.calls.errors import UpstreamError
 from durward.config.settings import Model, ModelTarget, PriceOverride, Provider, Rule, Selector
-from tests.playbooks.world import EVENTS, OTHER_KEY, Reply, World, settings
+from tests.playbooks.world import EVENTS, Reply, World, settings
 
 CHAT = "POST /v1/chat/completions"
 ASK = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hello"}]}
@@ -201,8 +201,7 @@ async def test_a_journal_that_fills_up_keeps_the_terminal_event_back() -> None:
     world.network.replies = [Reply(200, HELLO, waiting, DONE, media=EVENTS, length=False)]
     caller = world.caller(CHAT, {**ASK, "stream": True})
     call = asyncio.create_task(world.gateway.handle(caller))
-    while not caller.received:
-        await asyncio.sleep(0)
+    await caller.shown.wait()
     world.book.full = True
     waiting.set_result(STOP)
     await call
@@ -220,7 +219,7 @@ async def test_an_error_inside_a_stream_is_a_failed_call_that_passes_unchanged()
 
 
 @pytest.mark.parametrize(
-    ("ending", "reason"),
+    "ending,reason",
     [
         ([UpstreamError("x", reason="upstream_cut")], "upstream_cut"),
         ([UpstreamError("x", reason="upstream_silent")], "upstream_silent"),
@@ -250,8 +249,7 @@ async def test_a_caller_that_hangs_up_cancels_the_upstream_and_is_settled() -> N
     world.network.replies = [reply]
     caller = world.caller(CHAT, {**ASK, "stream": True})
     call = asyncio.create_task(world.gateway.handle(caller))
-    while not caller.received:
-        await asyncio.sleep(0)
+    await caller.shown.wait()
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
@@ -266,8 +264,7 @@ async def test_silence_gets_an_empty_line_between_events_and_only_there() -> Non
     world.network.replies = [Reply(200, HELLO, first, STOP + DONE, media=EVENTS, length=False)]
     caller = world.caller(CHAT, {**ASK, "stream": True})
     call = asyncio.create_task(world.gateway.handle(caller))
-    while not caller.received:
-        await asyncio.sleep(0)
+    await caller.shown.wait()
     world.clock.now += 14.9
     world.gateway.pulse.beat()
     assert caller.received == HELLO

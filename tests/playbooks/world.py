@@ -225,6 +225,8 @@ class Caller:
         self.aborted = False
         self.piece = 2**30
         """How many bytes of the body come at once where it is passed on as it comes."""
+        self.shown = asyncio.Event()
+        """Set once the caller has had a byte of the body."""
         self.length: int | None = None
         """The length of which an answer that came piece by piece told."""
 
@@ -250,6 +252,7 @@ class Caller:
     def write(self, data: bytes) -> None:
         self._events.append(f"<< {len(data)} bytes")
         self.received += data
+        self.shown.set()
 
     async def drained(self) -> None:
         self.congested = False

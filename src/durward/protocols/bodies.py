@@ -29,7 +29,7 @@ class Asked(msgspec.Struct, gc=False):
         """Whether the answer must be read whole: for usage, or for the objects that it brings to light."""
         if self.request is not None:
             return True
-        if self.place is None or answer.status >= 400 or answer.ended() and answer.length == 0:
+        if self.place is None or answer.status >= 400 or (answer.ended() and answer.length == 0):
             return False
         return is_json(answer.fields.get(b"content-type", b""))
 
