@@ -158,7 +158,9 @@ class Sampler:
         words = [word.lower() for word in _word.findall(name)]
         if {"city", "location", "place", "country"} & set(words) and (found := _place.search(self._text)):
             return found[1]
-        if {"path", "file", "filename", "filepath", "dir", "directory", "folder"} & set(words):
+        if {"dir", "directory", "folder"} & set(words):
+            return "."
+        if {"path", "file", "filename", "filepath"} & set(words):
             return found[0] if (found := _path.search(self._text)) else "README.md"
         if {"id", "identifier", "number", "key"} & set(words):
             return found[0] if (found := _identifier.search(self._text)) else "1"

@@ -17,41 +17,17 @@ QUOTED = 400
 TOPIC = 90
 
 _say = re.compile(
-    r"\b(?:say|repeat|echo|(?:reply|respond|answer) with)(?: (?:only|exactly|just|the words?|this|back))*:? "
+    r"\b(?:say|repeat|(?:reply|respond|answer) with)(?: (?:only|exactly|just|the words?|this|back))*:? "
     r"[\"'`]?(?P<words>[^\n\"'`]{1,200}?)[\"'`]?[.!]?\s*$",
     re.IGNORECASE,
 )
 _asks = re.compile(r"^(?:please |can you |could you |would you |i want you to )+", re.IGNORECASE)
-_word = re.compile(r"[a-z]{3,}")
+_word = re.compile(r"[a-z]{4,}")
 _token = re.compile(r"\s*\S+|\s+$")
 _camel = re.compile(r"(?<=[a-z])(?=[A-Z])|[_\-.]")
-RISKY = frozenset(
-    (
-        *(
-            "apply",
-            "bash",
-            "create",
-            "delete",
-            "drop",
-            "edit",
-            "exec",
-            "fetch",
-            "kill",
-            "patch",
-            "post",
-            "put",
-            "remove",
-            "replace",
-            "run",
-            "send",
-            "shell",
-            "stop",
-            "update",
-            "upload",
-            "write",
-        ),
-        *(),
-    )
+_risky = re.compile(
+    "apply|bash|close|create|delete|drop|edit|exec|fetch|input|kill|patch|post|put|"
+    "remove|replace|resume|run|send|shell|spawn|stop|update|upload|write"
 )
 """Words in a tool's name that make it the second choice: somebody may act on the call."""
 
@@ -211,5 +187,5 @@ def _chosen(prompt: Prompt) -> Tool | None:
 def _fits(tool: Tool, asked: set[str]) -> tuple[bool, int, int]:
     named = set(_camel.sub(" ", tool.name).lower().split())
     described = set(_word.findall(tool.description.lower()))
-    risky = bool(RISKY & named) and not named & asked
+    risky = any(map(_risky.fullmatch, named)) and not named & asked
     return not risky, len(named & asked), len(described & asked)
