@@ -93,6 +93,7 @@ class Running:
 
     def __init__(self, folder: Path, words: list[str], environment: dict[str, str] | None = None) -> None:
         self.folder = folder
+        self.data_dir = folder / (".durward/demo" if "--demo" in words else ".durward")
         self.log = folder / "log"
         self.lines: list[str] = []
         with self.log.open("wb") as log:
@@ -130,7 +131,7 @@ class Running:
         return pid
 
     def _status(self) -> dict[str, int | None]:
-        return ask(self.folder / ".durward", {"do": "status"}) or {}
+        return ask(self.data_dir, {"do": "status"}) or {}
 
     def ask(self, method: str, path: str, body: Any = None, key: str = KEY) -> tuple[int, Any]:
         """Status and JSON of one call."""
@@ -148,7 +149,8 @@ class Running:
 
     def chat(self, key: str = KEY) -> int:
         """The status of one chat call."""
-        return self.ask("POST", "/v1/chat/completions", {"model": "m", "messages": []}, key)[0]
+        body = {"model": "m", "messages": [{"role": "user", "content": "Hello!"}]}
+        return self.ask("POST", "/v1/chat/completions", body, key)[0]
 
     def is_ready(self) -> bool:
         try:

@@ -12,6 +12,11 @@ COMMANDS = {
     "up": "durward.cli.up:up",
     "check": "durward.cli.check:check_command",
     "agent": "durward.cli.agent:app",
+    "tail": "durward.cli.tail:tail_command",
+    "calls": "durward.cli.calls:calls_command",
+    "trace": "durward.cli.trace:trace_command",
+    "spend": "durward.cli.spend:spend_command",
+    "audit": "durward.cli.audit:app",
 }
 """Where each command lives. Only the one that is asked for is imported: what checks a file is of no use to a listing, and slow."""
 

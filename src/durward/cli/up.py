@@ -1,6 +1,7 @@
 """`durward up`: load, check and compile the configuration here, then become the supervisor, so that nothing heavy stays."""
 
 import os
+import shutil
 import socket
 import sys
 from pathlib import Path
@@ -60,7 +61,7 @@ def up(
     shown = shown_address(listener)
     # Before anything can fail: the key is shown this once.
     print(start.said + _agents(settings, start.agent, shown), end="", flush=True)
-    show = unnamed(encode({"key": start.key, "address": shown, "data_dir": str(folder)})) if demo else None
+    told = {"key": start.key, "address": shown, "data_dir": str(folder), "durward": _our_name(), "once": once}
     become_supervisor(
         Launch(
             data_dir=str(folder),
@@ -70,7 +71,7 @@ def up(
             settings=unnamed(encode(settings)),
             said=f"Durward is ready on http://{shown} (pid {os.getpid()}). Ctrl-C stops it.\n",
             demo=start.demo.detach() if start.demo else None,
-            show=show,
+            show=unnamed(encode(told)) if demo else None,
             once=once,
         )
     )
@@ -100,6 +101,15 @@ def _demo() -> Start:
     key = draw()
     settings = demo_settings(port, port, key.digest, LISTEN, str(DEMO_DIR.absolute()))
     return Start(settings, demo=upstream, key=key.text)
+
+
+def _our_name() -> str:
+    """How a user of this terminal calls the command: by its name where the shell finds it, else by its path."""
+    path = Path(sys.argv[0]).absolute()
+    found = shutil.which("durward")
+    if path.name != "durward" or (found is not None and Path(found).absolute() == path):
+        return "durward"
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _checked(address: str) -> str:

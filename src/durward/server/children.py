@@ -85,6 +85,7 @@ class Child:
         self._ready_since: float | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._ending = False
+        self._lives = 0
         self._asked: dict[int, asyncio.Future[Message]] = {}
         self._numbers = itertools.count()
 
@@ -140,6 +141,7 @@ class Child:
             return f"could not be started ({error})", None
         self.pid = process.pid
         self._pair = pair
+        self._lives += 1
         pulse = asyncio.ensure_future(self._watch_pulse())
         try:
             ended = _ending(await process.wait())
@@ -187,7 +189,8 @@ class Child:
         if message.get("event") == "ready":
             self._ready_since = time.monotonic()
             self.ready.set()
-            log.info("%s is ready (pid %s)", self.name, self.pid)
+            if self._lives > 1:
+                log.info("%s is ready again (pid %s)", self.name, self.pid)
         answer = self._asked.get(message.get("id", -1))
         if answer is not None and not answer.done():
             answer.set_result(message)
