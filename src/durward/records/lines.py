@@ -116,11 +116,11 @@ class Closed(Signed, gc=False, tag_field="type", tag="close"):
 
 
 class Recovered(msgspec.Struct, gc=False, tag_field="type", tag="recovered"):
-    """A writer that is gone has been looked after: its chain ends at `seq` with `hash`, and this chain now vouches for it."""
+    """A writer that is gone has been looked after: its chain ends at line `last` whose hash is `digest`, and this chain now vouches."""
 
     of: str
-    seq: int = 0
-    hash: str = ""
+    last: int = 0
+    digest: str = ""
     unknown: int = 0
     """Calls that it left open."""
     cut: int = 0

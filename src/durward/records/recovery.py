@@ -107,8 +107,8 @@ class Recovery:
         ]
         told = {
             "of": writer,
-            "seq": end.seq if end else 0,
-            "hash": end.hash.decode() if end else "",
+            "last": end.seq if end else 0,
+            "digest": end.hash.decode() if end else "",
             "unknown": len(estate.open),
             "cut": estate.cut,
         }

@@ -211,8 +211,8 @@ def _time_of(line: bytes) -> str | None:
 def _check_end(verdict: Verdict, told: Recovered, end: _End | None) -> None:
     if end is None:
         verdict.problem(told.of, "this writer's folder is gone; a later writer vouches that it was there")
-    elif (end.seq, end.hash.decode() if end.seq else "") != (told.seq, told.hash):
-        verdict.problem(told.of, f"the chain ends at line {end.seq}; a later writer vouches for line {told.seq}")
+    elif (end.seq, end.hash.decode() if end.seq else "") != (told.last, told.digest):
+        verdict.problem(told.of, f"the chain ends at line {end.seq}; a later writer vouches for line {told.last}")
 
 
 def _check_outside(verdict: Verdict, head: Head, key: str | None, end: _End | None) -> None:
