@@ -13,7 +13,6 @@ from durward.calls.errors import UpstreamError
 from durward.protocols.framing import LAST_CHUNK, frame
 from durward.upstreams.answer import UNREAD_BYTES, Answer
 from durward.upstreams.connection import INTERIM_ANSWERS, Body, Connection, Ticks
-from durward.upstreams.pool import as_given
 from tests.upstreams.scripted import GET, HEAD, LIMIT, OK, TIMEOUTS, deliver, post, turns
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -25,7 +24,7 @@ class Wire:
     def __init__(self) -> None:
         self.said: list[str] = []
         self.written = b""
-        self.connection = Connection("upstream:80", self, Ticks(0.0, as_given), asyncio.get_running_loop())
+        self.connection = Connection("upstream:80", self, Ticks(0.0), asyncio.get_running_loop())
         self.connection.connection_made(cast(asyncio.Transport, self))
 
     def write(self, data: bytes) -> None:

@@ -13,7 +13,7 @@ from durward.calls.errors import UpstreamError
 from durward.calls.resource import Origin
 from durward.upstreams.connection import Connection, Ticks
 from durward.upstreams.dialing import Dialer
-from durward.upstreams.pool import PooledUpstreams, as_given
+from durward.upstreams.pool import PooledUpstreams
 from durward.upstreams.resolution import Names
 from tests.upstreams.authority import Authority
 from tests.upstreams.scripted import GET, LIMIT, OK, TIMEOUTS, Peer, SetClock, post, turns
@@ -25,7 +25,7 @@ class Nobody:
 
 
 def connection() -> Connection:
-    return Connection("upstream", Nobody(), Ticks(0.0, as_given), asyncio.get_running_loop())
+    return Connection("upstream", Nobody(), Ticks(0.0), asyncio.get_running_loop())
 
 
 def dialer(addresses: list[str], ca_file: str | None = None) -> Dialer:
@@ -278,4 +278,22 @@ async def test_a_server_that_speaks_no_tls_is_unreachable() -> None:
             await call
         assert caught.value.reason == "upstream_unreachable"
         peer.transport.abort()
+        pool.close()
+
+
+async def test_a_handshake_that_is_not_answered_ends_with_the_connect_deadline() -> None:
+    clock = SetClock()
+    async with listening() as (port, peers):
+        pool = PooledUpstreams(clock, dial=dialer(["127.0.0.1"]).dial)
+        call = asyncio.ensure_future(pool.send(Origin("https", "api.test", port), GET, b"", TIMEOUTS))
+        peer = await peers.get()
+        while not peer.received:
+            await turns(1)
+        clock.now += TIMEOUTS.connect + 1
+        pool.tick()
+        with pytest.raises(UpstreamError, match="no connection in 5 s") as caught:
+            await call
+        assert caught.value.reason == "upstream_unreachable"
+        await peer.gone()
+        assert repr(pool) == "0 active, 0 idle"
         pool.close()

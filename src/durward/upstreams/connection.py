@@ -4,7 +4,7 @@ import asyncio
 import math
 import re
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from durward.calls.errors import CallerError, GateError, UpstreamError
 from durward.calls.ports import Timeouts
@@ -31,12 +31,17 @@ _content_length = re.compile(rb"\r\ncontent-length:[\t ]*+([0-9]++)[\t ]*+\r\n",
 _chunked = re.compile(rb"\r\ntransfer-encoding:[\t ]*+chunked[\t ]*+\r\n", re.IGNORECASE).search
 
 
+def as_given(transport: asyncio.BaseTransport) -> asyncio.Transport:
+    """The loop's own transport; uvloop's are no subclass of asyncio's."""
+    return cast(asyncio.Transport, transport)
+
+
 class Ticks:
     """The coarse time that deadlines are counted from, and the buffer that every read goes through: one of each a pool."""
 
     __slots__ = ("batch", "now", "view")
 
-    def __init__(self, now: float, batch: Batch) -> None:
+    def __init__(self, now: float, batch: Batch = as_given) -> None:
         self.now = now
         self.batch = batch
         # One buffer serves all connections: it is filled and emptied within one callback of the event loop.

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final, cast
+from typing import Final
 
 import msgspec
 
@@ -10,7 +10,7 @@ from durward.calls.errors import GateError, UpstreamError
 from durward.calls.ports import Clock, Timeouts
 from durward.calls.resource import Origin
 from durward.upstreams.answer import Answer
-from durward.upstreams.connection import TICK, Batch, Body, Connection, Stale, Ticks
+from durward.upstreams.connection import TICK, Batch, Body, Connection, Stale, Ticks, as_given
 from durward.upstreams.dialing import Dialer, Factory, unreachable
 from durward.upstreams.resolution import Names
 
@@ -232,11 +232,6 @@ class OriginPool:
 def _close_unused(dialing: asyncio.Task[Connection]) -> None:
     if not dialing.cancelled() and dialing.exception() is None:
         dialing.result().abort()
-
-
-def as_given(transport: asyncio.BaseTransport) -> asyncio.Transport:
-    """The loop's own transport; uvloop's are no subclass of asyncio's."""
-    return cast(asyncio.Transport, transport)
 
 
 class PooledUpstreams:
