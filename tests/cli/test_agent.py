@@ -18,6 +18,7 @@ def test_a_running_gate_knows_a_new_key_before_the_command_returns(tmp_path: Pat
         for name in ("one", "two", "three"):
             made = running.command("agent", "add", name)
             assert KEY.fullmatch(made.stdout), made.stderr
+            assert f"http://127.0.0.1:{running.port}/v1" in made.stderr
             assert running.chat(made.stdout.strip()) == 200
         listed = [json.loads(line) for line in running.command("agent", "list", "--json").stdout.splitlines()]
         assert {agent["name"]: agent["made_by"] for agent in listed} == {

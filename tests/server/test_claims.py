@@ -55,8 +55,15 @@ def test_an_inherited_lock_outlives_its_taker(tmp_path: Path) -> None:
         taker.wait()
         with pytest.raises(GateError, match=rf"supervisor \(pid {taker.pid}\) is gone"):
             claim(tmp_path, patience=0.0)
-        taker.stdin.close()  # The child's input ends, so it does.
-        os.close(claim(tmp_path, patience=30.0))
+        told: list[str] = []
+
+        def waits(text: str) -> None:
+            told.append(text)
+            assert taker.stdin is not None
+            taker.stdin.close()  # The child's input ends, so it does.
+
+        os.close(claim(tmp_path, patience=30.0, told=waits))
+        assert told == [f"Waiting for the gate of pid {taker.pid}, which is gone, to finish its calls."]
 
 
 def test_a_taken_port_is_said_with_who_has_it() -> None:

@@ -51,7 +51,8 @@ def add(
     _done(place, AddAgent(name, key.digest, tenant, team, app))
     _tell(f"Agent {name} is made. Its key, shown only now:\n")
     print(key.text, flush=True)
-    _tell(f"\n{how_to_use(place.address)}")
+    running = ask(place.data_dir, {"do": "status"})
+    _tell(f"\n{how_to_use(place.address if running is None else running['address'])}")
 
 
 @app.command()

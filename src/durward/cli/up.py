@@ -56,7 +56,7 @@ def up(
     start = _demo() if demo else _from_file(file) if file else _from_environment()
     settings = start.settings if address is None else replace(start.settings, listen=_checked(address))
     folder = Path(settings.data_dir)
-    lock = claim(folder)
+    lock = claim(folder, told=lambda text: print(text, file=sys.stderr, flush=True))
     listener = listen(settings.listen)
     shown = shown_address(listener)
     # Before anything can fail: the key is shown this once.

@@ -7,7 +7,7 @@ import fcntl
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from errno import EADDRINUSE
 from pathlib import Path
@@ -32,10 +32,10 @@ def make_private(folder: Path) -> None:
         ) from error
 
 
-def claim(folder: Path, patience: float = PREDECESSOR_SECONDS) -> int:
+def claim(folder: Path, patience: float = PREDECESSOR_SECONDS, told: Callable[[str], None] | None = None) -> int:
     """Lock a data directory for as long as the descriptor, or a copy that a child inherited, stays open.
 
-    Waits up to `patience` seconds only where the process that took the lock is gone and its gate still finishes calls.
+    Waits up to `patience` seconds only where the process that took the lock is gone and its gate still finishes calls; `told` is told.
     Raises GateError `already_running`, which names the pid.
     """
     make_private(folder)
@@ -49,6 +49,9 @@ def claim(folder: Path, patience: float = PREDECESSOR_SECONDS) -> int:
             if pid is None or _lives(pid) or time.monotonic() > deadline:
                 os.close(lock)
                 raise _taken(folder, pid) from None
+            if told is not None:
+                told(f"Waiting for the gate of pid {pid}, which is gone, to finish its calls.")
+                told = None
             time.sleep(LOOK_AGAIN_SECONDS)
         else:
             os.ftruncate(lock, 0)

@@ -1,7 +1,7 @@
 """The supervisor: owns the listening socket and the control socket, keeps gate, office and demo upstream alive.
 
 `python -m durward.server.supervisor FD`, where FD is a `Launch`. It imports the standard library only, so that it stays small, and it
-reads neither settings nor secrets. It ends last: first the gate, which settles its calls, then what the gate leans on.
+reads neither settings nor secrets. It ends last: first the gate, which settles its calls, then what depends on it.
 """
 
 import asyncio
@@ -117,7 +117,7 @@ class Supervisor:
             log.warning("asked to stop again: calls still under way are cut and settled")
             await asyncio.gather(gate, self._gate.end(0.0))
         hurry.cancel()
-        leaving = [self._office.end(OFFICE_SECONDS)]
+        leaving = [self._office.end(0.0 if self._hurry.is_set() else OFFICE_SECONDS)]
         if self._demo is not None:
             leaving.append(self._demo.end(0.0))
         await asyncio.gather(*leaving)
