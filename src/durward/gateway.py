@@ -95,7 +95,7 @@ class Gateway:
     def _identify(self, known: Known, head: RequestHead) -> Principal:
         """Who calls; the key is looked up for each call, since it may have been rotated since the last."""
         if not known.digest:
-            known.digest = digest_of(head.fields, known.arrival.query.key)
+            known.digest = digest_of(head.fields, known.arrival.query.keys)
         principal = self._keys.of(known.digest)
         if principal is not known.principal:
             known.introduce(principal, head)
@@ -142,6 +142,8 @@ class Gateway:
         for step in steps:
             way = step.way
             credential = way.presented.lines(way.endpoint.origin, outbound.exchange.head.fields)
+            if way.presented.displaces:
+                outbound.leave_out(way.presented.displaces)
             attempt = entry.attempt(step.target)
             if step.target.model:
                 head, body = outbound.model_call(step.line, credential, step.target.model, way.asks_usage)

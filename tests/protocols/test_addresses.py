@@ -150,17 +150,31 @@ def test_a_model_name_cannot_leave_its_segment() -> None:
 
 
 def test_the_key_leaves_the_query_and_only_names_are_kept() -> None:
-    query = read_query("alt=sse&key=secret&beta=true")
-    assert (query.text, query.names, query.key) == ("alt=sse&beta=true", ("alt", "beta"), "secret")
-    assert read_query("k%65y=secret").key == "secret"
-    assert read_query("").key is None
+    query = read_query("alt=sse&key=secret&beta=true", carries_key=True)
+    assert (query.text, query.names, query.keys) == ("alt=sse&beta=true", ("alt", "beta"), ("secret",))
+    assert read_query("k%65y=secret", carries_key=True).keys == ("secret",)
+    assert read_query("", carries_key=True).keys == ()
+    assert read_query("key=a&key=a", carries_key=True).keys == ("a",)
+    assert read_query("key=a&k%65y=b", carries_key=True).keys == ("a", "b")
 
 
-def test_two_different_keys_in_a_query_are_refused() -> None:
-    assert read_query("key=a&key=a").key == "a"
-    with pytest.raises(CallerError) as caught:
-        read_query("key=a&k%65y=b")
-    assert caught.value.reason == "conflicting_keys"
+def test_elsewhere_key_is_a_parameter_like_any_other() -> None:
+    query = read_query("key=mine&k%65y=b", carries_key=False)
+    assert (query.text, query.names, query.keys) == ("key=mine&k%65y=b", ("key", "key"), ())
+
+
+@pytest.mark.parametrize(
+    "target,protocol",
+    [
+        ("/v1/chat/completions/", "openai_chat"),
+        ("/v1/messages/", "anthropic"),
+        ("/v1beta/models/gemini-2.5-flash:generateContent/", "gemini"),
+    ],
+)
+def test_a_slash_at_the_end_makes_no_other_route_of_inference(target: str, protocol: str) -> None:
+    route = read_route("POST", read_path(target), None, {})
+    assert (route.kind, route.protocol) == ("inference", protocol)
+    assert read_route("GET", read_path("/v1/models/"), None, {}).kind == "listing"
 
 
 @given(st.text(alphabet="abv1/.%2eF:\\?#~", max_size=24))

@@ -71,6 +71,7 @@ def test_a_refusal_is_one_line() -> None:
         (UpstreamError("x", reason="upstream_unreachable"), False, "failed"),
         (UpstreamError("x", reason="upstream_cut"), True, "cut"),
         (CallerError("x", reason="caller_gone"), True, "cut"),
+        (CallerError("x", reason="caller_gone"), False, "failed"),
         (GateError("x"), False, "refused"),
     ],
 )
@@ -114,6 +115,16 @@ def test_attempts_have_their_own_time_and_end() -> None:
         ("openai", 200, "", 0.0),
     ]
     assert (one.closing.provider, one.closing.upstream_model) == ("openai", "gpt-4o-mini")
+
+
+def test_an_attempt_that_the_call_did_not_outlive_ends_with_it() -> None:
+    one, _ = entry()
+    Watch.now = 6.0
+    under_way = one.attempt(Target("openai", "gpt-4o"))
+    Watch.now = 6.5
+    one.fail(CallerError("x", reason="caller_gone"), begun=False)
+    Watch.now = 5.0
+    assert (under_way.status, under_way.reason, under_way.duration_ms) == (0, "caller_gone", 500.0)
 
 
 def test_a_full_disk_keeps_the_answer_back_but_not_the_error() -> None:

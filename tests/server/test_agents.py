@@ -36,7 +36,7 @@ class World:
 
     def knows(self, key: str) -> Principal | None:
         try:
-            return self.keys.identify({b"durward-key": key.encode()}, None)
+            return self.keys.identify({b"durward-key": key.encode()}, ())
         except CallerError:
             return None
 

@@ -12,6 +12,8 @@ from durward.protocols.arrival import Arrival
 from durward.protocols.wire import ModelListing, Wire
 
 FRESH_SECONDS = 300.0
+BOUND_SECONDS = 2.0
+"""A provider that has not told its whole list by then counts as failed."""
 RETRY_SECONDS = 10.0
 """After a failure the stale list serves, and the provider is asked again no sooner than this."""
 NAMES_LIMIT = 5_000
@@ -43,9 +45,10 @@ class Listings:
 
     async def _refresh(self, provider: Provider, wire: Wire, stale: list[str]) -> list[str]:
         try:
-            names = (await self._fetch(provider, wire))[:NAMES_LIMIT]
+            async with asyncio.timeout(BOUND_SECONDS):
+                names = (await self._fetch(provider, wire))[:NAMES_LIMIT]
             keep = FRESH_SECONDS
-        except DurwardError:
+        except (DurwardError, TimeoutError):
             names, keep = stale, RETRY_SECONDS
         self._kept[(provider.name, wire)] = (self._clock.monotonic() + keep, names)
         return names
@@ -69,8 +72,7 @@ async def visible(models: Models, listings: Listings, arrival: Arrival, shows: S
         provider = models.provider(arrival.address.upstream, wire)
         names = await listings.names(provider, wire)
         return [ModelListing(name, provider.name) for name in names if shows(models.resolve_at(provider, name, "list"))]
-    for provider in models.wildcard_providers(wire):
-        await listings.names(provider, wire)
+    await asyncio.gather(*(listings.names(provider, wire) for provider in models.wildcard_providers(wire)))
     return _merged(models, listings, wire, shows)
 
 

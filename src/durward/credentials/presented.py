@@ -18,10 +18,15 @@ class Presented:
         self._caller = credential is not None and credential.caller
         self._missing: GateError | None = None
         self._line = b""
+        self.displaces = b""
+        """Lower-case name of the field that is ours alone: the caller's own lines of that name stay back. Empty for carriers of keys,
+        which never pass on."""
         if credential is not None and not credential.caller:
             self._resolve(credential, environment)
 
     def _resolve(self, credential: Credential, environment: Mapping[str, str]) -> None:
+        name = credential.header.lower().encode("ascii")
+        self.displaces = b"" if name in CALLER_FIELDS else name
         try:
             self._line = f"{credential.header}: {resolve(credential.template, environment)}\r\n".encode("ascii")
         except GateError as missing:

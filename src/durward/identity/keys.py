@@ -3,6 +3,7 @@
 A key is compared by its SHA-256 digest only; the digest is no credential, and the key itself is never kept.
 """
 
+from collections.abc import Iterable
 from hashlib import sha256
 
 from durward.calls.errors import CallerError
@@ -12,7 +13,7 @@ from durward.calls.principal import Principal
 CARRIERS = (b"x-api-key", b"api-key", b"x-goog-api-key")
 
 
-def carried(fields: dict[bytes, bytes], query_key: str | None) -> bytes:
+def carried(fields: dict[bytes, bytes], query_keys: Iterable[str]) -> bytes:
     """The agent key of a call. `Durward-Key` wins; else the SDKs' own places, which must agree.
 
     Raises CallerError `key_missing`, `conflicting_keys`.
@@ -25,8 +26,7 @@ def carried(fields: dict[bytes, bytes], query_key: str | None) -> bytes:
         scheme, _, token = authorization.partition(b" ")
         if scheme.lower() == b"bearer" and token:
             keys.add(token.strip())
-    if query_key is not None:
-        keys.add(query_key.encode())
+    keys.update(key.encode() for key in query_keys)
     if not keys:
         raise CallerError("The call carries no agent key.", reason="key_missing")
     if len(keys) > 1:
@@ -34,9 +34,9 @@ def carried(fields: dict[bytes, bytes], query_key: str | None) -> bytes:
     return keys.pop()
 
 
-def digest_of(fields: dict[bytes, bytes], query_key: str | None) -> bytes:
+def digest_of(fields: dict[bytes, bytes], query_keys: Iterable[str]) -> bytes:
     """The SHA-256 of a call's agent key. Raises CallerError `key_missing`, `conflicting_keys`."""
-    return sha256(carried(fields, query_key)).digest()
+    return sha256(carried(fields, query_keys)).digest()
 
 
 class Keys:
@@ -57,6 +57,6 @@ class Keys:
             raise CallerError("The agent key is not known here.", reason="key_unknown")
         return found[0]
 
-    def identify(self, fields: dict[bytes, bytes], query_key: str | None) -> Principal:
+    def identify(self, fields: dict[bytes, bytes], query_keys: Iterable[str]) -> Principal:
         """The agent that a call's key belongs to. Raises CallerError `key_missing`, `conflicting_keys`, `key_unknown`."""
-        return self.of(digest_of(fields, query_key))
+        return self.of(digest_of(fields, query_keys))

@@ -58,10 +58,11 @@ class Query(msgspec.Struct, frozen=True, gc=False):
 
     text: str
     names: tuple[str, ...]
-    key: str | None
+    keys: tuple[str, ...] = ()
+    """The different values of `key`, where it carries an agent's key."""
 
 
-NO_QUERY = Query("", (), None)
+NO_QUERY = Query("", ())
 
 
 def split_target(target: bytes) -> tuple[str, str]:
@@ -70,25 +71,22 @@ def split_target(target: bytes) -> tuple[str, str]:
     return path, query
 
 
-def read_query(query: str) -> Query:
-    """Cut the `key` parameter out and list the names. Two different keys are a CallerError `conflicting_keys`."""
+def read_query(query: str, carries_key: bool) -> Query:
+    """List the parameters' names; where `key` carries an agent's key (Gemini routes only), cut it out. Raises CallerError `bad_path`."""
     if not query:
         return NO_QUERY
     kept: list[str] = []
     names: list[str] = []
-    key: str | None = None
+    keys: dict[str, None] = {}
     for pair in query.split("&"):
         name, _, value = pair.partition("=")
         name = _decode(name.replace("+", " "))
-        if name != "key":
-            kept.append(pair)
-            names.append(name)
+        if carries_key and name == "key":
+            keys[_decode(value)] = None
             continue
-        value = _decode(value)
-        if key is not None and key != value:
-            raise CallerError("Two different keys came in the query.", reason="conflicting_keys")
-        key = value
-    return Query("&".join(kept), tuple(names), key)
+        kept.append(pair)
+        names.append(name)
+    return Query("&".join(kept), tuple(names), tuple(keys))
 
 
 def _decode(text: str) -> str:
@@ -190,6 +188,9 @@ def read_route(method: str, address: Address, wire: Wire | None, fields: dict[by
     `wire` is the one that the upstream or the address has already settled, None where all are possible.
     """
     path = address.path.decoded
+    if len(path) > 1 and not path[-1]:
+        # Servers answer `/chat/completions/` as `/chat/completions`: what is inference to them is inference to policy and meter.
+        path = path[:-1]
     spoken = wire or _wire_of(path, address.version, fields)
     if path[0] == "models" and method in ("GET", "HEAD"):
         return _models_route(spoken, path)

@@ -26,14 +26,14 @@ class Arrival(msgspec.Struct, gc=False):
 def read_arrival(head: RequestHead, wire_of: Callable[[str], Wire | None]) -> Arrival:
     """Read a head. `wire_of` tells which wire a provider named in the address speaks (None: any, or unknown).
 
-    Raises CallerError `bad_path`, `not_found`, `conflicting_keys`.
+    Raises CallerError `bad_path`, `not_found`.
     """
     raw, raw_query = split_target(head.target)
     address = read_path(raw)
-    query = read_query(raw_query)
     if address.door not in ("model", "provider"):
-        return Arrival(address, query, None, None, speaker_of(None, ""))
+        return Arrival(address, read_query(raw_query, False), None, None, speaker_of(None, ""))
     wire = address.wire if address.door == "model" else wire_of(address.upstream)
     route = read_route(head.method, address, wire, head.fields)
+    query = read_query(raw_query, route.wire == "gemini")
     place = f"{head.method} {route.wire} {raw}?{query.text}"
     return Arrival(address, query, route, PROTOCOLS.get(route.protocol), speaker_of(route.wire, route.protocol), place)

@@ -11,6 +11,8 @@ from durward.protocols.wire import ModelRequest, ObjectId
 
 MODEL_BODY_LIMIT = 32 * 2**20
 OTHER_BODY_LIMIT = 10 * 2**20
+MODEL_NAME_LIMIT = 256
+FURTHER_MODELS_LIMIT = 16
 
 
 class Asked(msgspec.Struct, gc=False):
@@ -45,12 +47,23 @@ async def read_asked(exchange: Exchange, arrival: Arrival) -> Asked:
     if arrival.protocol is not None:
         body = await _read_json(exchange, MODEL_BODY_LIMIT)
         request = arrival.protocol.read(body, route.model, route.stream)
+        _check_names(request)
         return Asked(request, objects=request.objects)
     place = read_place(route.wire, exchange.head.method, arrival.address.path.decoded)
-    if exchange.head.length == 0 or not is_json(exchange.head.fields.get(b"content-type", b"")):
+    media = exchange.head.fields.get(b"content-type")
+    # There are servers that take a body of no declared type for JSON; whatever it names must then be known here too.
+    if exchange.head.length == 0 or (media is not None and not is_json(media)):
         return Asked(place=place)
     body = await _read_json(exchange, OTHER_BODY_LIMIT)
     return Asked(place=place, body=body, objects=named_objects(body))
+
+
+def _check_names(request: ModelRequest) -> None:
+    """Names are kept, in records and in bounded tables, so each is bounded too."""
+    if len(request.model) > MODEL_NAME_LIMIT or any(len(name) > MODEL_NAME_LIMIT for name in request.further_models):
+        raise CallerError(f"A model's name has more than {MODEL_NAME_LIMIT} characters.", param="model")
+    if len(request.further_models) > FURTHER_MODELS_LIMIT:
+        raise CallerError(f"The body names more than {FURTHER_MODELS_LIMIT} further models.")
 
 
 async def _read_json(exchange: Exchange, limit: int) -> bytes:

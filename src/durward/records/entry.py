@@ -53,6 +53,11 @@ class Entry(msgspec.Struct):
         attempt.status = status
         attempt.reason = reason
 
+    def _give_up(self, attempt: Attempt, reason: str) -> None:
+        """The attempt under way ends with the call."""
+        if not attempt.reason:
+            self.attempted(attempt, 0, reason)
+
     def answered(self, answer: UpstreamAnswer) -> None:
         """Note that the upstream's answer has begun, and the id it gave the request."""
         self.closing.first_byte_ms = _cut(self._elapsed())
@@ -104,7 +109,11 @@ class Entry(msgspec.Struct):
 
         `begun`: the caller has already had a part of the answer.
         """
-        outcome: Outcome = "cut" if begun else "failed" if error.facts.fault == "upstream" else "refused"
+        outcome: Outcome = "cut" if begun else "refused"
+        if not begun and (error.facts.fault == "upstream" or error.reason == "caller_gone"):
+            outcome = "failed"
+        if not self.closed and self.closing.attempts and self.closing.attempts[-1].status == 0:
+            self._give_up(self.closing.attempts[-1], error.reason)
         try:
             self.close(outcome, error.status, error.reason)
         except GateError:

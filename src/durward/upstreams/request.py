@@ -14,7 +14,6 @@ from durward.protocols.bodies import Asked
 from durward.upstreams.endpoint import IDENTITY, Endpoint
 
 Body = bytes | Callable[[], Awaitable[bytes]]
-CODINGS = (b"accept-encoding", b"content-encoding")
 
 
 def request_line(endpoint: Endpoint, method: str, arrival: Arrival, target: Target) -> bytes:
@@ -55,6 +54,11 @@ class Outbound(msgspec.Struct, gc=False):
     limit: int = 0
     bytes_in: int = 0
 
+    def leave_out(self, name: bytes) -> None:
+        """Keep back the caller's lines of a field that the credential stands in; servers may take `_` for `-`, so both spellings."""
+        lines = self.lines.splitlines(keepends=True)
+        self.lines = b"".join(line for line in lines if _plainly(line.partition(b":")[0]) != _plainly(name))
+
     def model_call(self, line: bytes, credential: bytes, model: str, ask_usage: bool) -> tuple[bytes, Body]:
         """Head and body of a model call: members re-joined, the target's model name in place of the caller's."""
         request, protocol = self.asked.request, self.arrival.protocol
@@ -87,10 +91,15 @@ class Outbound(msgspec.Struct, gc=False):
         return b"%b%b%b\r\n" % (line, own, self.lines), b"" if head.length == 0 else body
 
     def _codings(self) -> bytes:
-        """Where the gate does not touch a body, its coding is the caller's and the upstream's affair."""
+        """Where the gate does not touch a body, its coding is the caller's and the upstream's affair.
+
+        Answers of provider routes are read for the objects they show, so they come as they are.
+        """
         fields = self.exchange.head.fields
-        names = CODINGS if self.asked.body is None else CODINGS[:1]
-        return b"".join(b"%b: %b\r\n" % (name, fields[name]) for name in names if name in fields)
+        accepted = IDENTITY
+        if self.asked.place is None:
+            accepted = _line(b"accept-encoding", fields)
+        return accepted + (_line(b"content-encoding", fields) if self.asked.body is None else b"")
 
     async def _chunk(self) -> bytes:
         data = await self.exchange.chunk()
@@ -98,6 +107,14 @@ class Outbound(msgspec.Struct, gc=False):
         if self.bytes_in > self.limit:
             raise _too_large(self.limit)
         return data
+
+
+def _line(name: bytes, fields: dict[bytes, bytes]) -> bytes:
+    return b"%b: %b\r\n" % (name, fields[name]) if name in fields else b""
+
+
+def _plainly(name: bytes) -> bytes:
+    return name.lower().replace(b"_", b"-")
 
 
 def _too_large(limit: int) -> CallerError:
