@@ -168,5 +168,5 @@ class Known:
     def lines(self, head: RequestHead, opening: Opening) -> bytes:
         """The caller's header lines that go up, each ended by CRLF; the trace goes on with our span."""
         if self._lines is None:
-            self._lines = passed_lines(head, self.arrival.protocol is not None)
+            self._lines = passed_lines(head, self.arrival.route is not None)
         return self._lines + trace_line(opening) if opening.parent else self._lines

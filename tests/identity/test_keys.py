@@ -25,7 +25,7 @@ class Noon:
 
 
 @pytest.mark.parametrize(
-    ("fields", "query"),
+    "fields, query",
     [
         ({b"authorization": b"Bearer k"}, ()),
         ({b"authorization": b"bearer  k"}, ()),

@@ -1,6 +1,7 @@
 """What the caller presents to the gate, and what the gate presents upstream: never the one for the other."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -82,7 +83,7 @@ async def test_keys_that_differ_are_refused_in_the_wire_that_is_spoken(line: str
     caller = await world.plays(line, b"" if line.startswith("GET") else ASK, x_api_key=OTHER_KEY)
     told = json.loads(caller.received)
     assert caller.status == 400
-    shapes = {
+    shapes: dict[str, Callable[[], object]] = {
         "openai": lambda: told["error"]["code"],
         "anthropic": lambda: (
             told["type"] == "error" and "conflicting_keys" * ("different keys" in told["error"]["message"])

@@ -9,7 +9,7 @@ from durward.protocols.addresses import Route, gemini_segments, join, read_path,
 
 
 @pytest.mark.parametrize(
-    ("path", "door", "upstream", "wire", "version", "rest"),
+    "path, door, upstream, wire, version, rest",
     [
         ("/v1/chat/completions", "model", "", None, "v1", ("chat", "completions")),
         ("/v1beta/models/g:generateContent", "model", "", None, "v1beta", ("models", "g:generateContent")),
@@ -82,7 +82,7 @@ def route(method: str, path: str, **fields: bytes) -> Route:
 
 
 @pytest.mark.parametrize(
-    ("path", "protocol", "action"),
+    "path, protocol, action",
     [
         ("/v1/chat/completions", "openai_chat", "generate"),
         ("/v1/responses", "openai_responses", "generate"),
@@ -130,7 +130,7 @@ def test_everything_else_of_a_provider_is_a_route_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("base", "version", "expected"),
+    "base, version, expected",
     [
         ("/v1", "v1", "/v1/x"),
         ("", "v1", "/v1/x"),

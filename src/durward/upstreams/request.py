@@ -27,10 +27,10 @@ def request_line(endpoint: Endpoint, method: str, arrival: Arrival, target: Targ
     return b"%b %b%b HTTP/1.1\r\nHost: %b\r\n" % (method.encode(), path.encode(), query.encode(), endpoint.host)
 
 
-def passed_lines(head: RequestHead, model: bool) -> bytes:
-    """The caller's header lines that go up, each ended by CRLF; cookies go to no model."""
+def passed_lines(head: RequestHead, provider: bool) -> bytes:
+    """The caller's header lines that go up, each ended by CRLF; cookies go to no provider."""
     lines = head.forward
-    if model and b"cookie" in head.fields:
+    if provider and b"cookie" in head.fields:
         lines = [line for line in lines if line[:7].lower() != b"cookie:"]
     # The empty last piece ends the line before it.
     return b"\r\n".join([*lines, b""]) if lines else b""
