@@ -1,11 +1,13 @@
 """Request heads: what is read, what passes on, what is refused. The hostile table of the edge has more of the last."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from durward.calls.errors import CallerError
 from durward.calls.ports import RequestHead
 from durward.protocols import http1
-from durward.protocols.http1 import HEAD_BYTES, HEADERS, LINE_BYTES, Manner, head_end, read_head
+from durward.protocols.http1 import HEAD_BYTES, HEADERS, LINE_BYTES, Manner, Repeatable, head_end, read_head, repeatable
 
 AGENT_HEAD = (
     b"POST /v1/chat/completions?a=b HTTP/1.1\r\nHost: gate:7300\r\nAccept-Encoding: gzip, zstd\r\nConnection: keep-alive\r\n"
@@ -216,3 +218,73 @@ def test_made_up_names_do_not_fill_the_memory_of_names() -> None:
     assert len(spellings) <= 2048
     assert b"X-Api-Key" in spellings, "real names are still remembered"
     assert max(map(len, spellings)) <= 64
+
+
+SENT_AGAIN = b"POST /v1/x HTTP/1.1\r\nHost: h\r\nX-A: 1\r\ncontent-LENGTH:  %b\r\nAuthorization: Bearer k\r\n\r\n"
+
+
+def sent(length: bytes, head: bytes = SENT_AGAIN) -> bytes:
+    return head % length
+
+
+def repeated(first: bytes) -> Repeatable:
+    head, manner = read_head(first, head_end(first))
+    found = repeatable(first, head_end(first), head, manner)
+    assert found is not None
+    return found
+
+
+@given(st.integers(1, 10**17), st.integers(1, 10**17), st.binary(max_size=20))
+def test_a_head_that_differs_in_its_length_alone_reads_as_the_whole_reading_does(
+    one: int, other: int, body: bytes
+) -> None:
+    data = sent(b"%d" % other)
+    again = repeated(sent(b"%d" % one)).again(data + body)
+    head, manner = read_head(data, len(data))
+    assert again is not None
+    assert (again[0].length, again[0].forward, again[1], again[2]) == (head.length, head.forward, manner, len(data))
+    assert {**again[0].fields, b"content-length": b""} == {**head.fields, b"content-length": b""}
+
+
+@pytest.mark.parametrize(
+    "length", [b"", b"0", b"00", b"01", b"+1", b"1 ", b"1,1", b"1" * 19, b"x", b"1\r\nX-B: 2", b"0x1"]
+)
+def test_any_other_difference_is_read_anew(length: bytes) -> None:
+    assert repeated(sent(b"12")).again(sent(length)) is None
+
+
+@given(st.integers(0, len(SENT_AGAIN) - 1), st.integers(1, 255))
+def test_no_changed_byte_passes_for_the_same_head(at: int, change: int) -> None:
+    data = bytearray(sent(b"12"))
+    data[min(at, len(data) - 1)] ^= change
+    again = repeated(sent(b"12")).again(bytes(data))
+    if again is not None:
+        head, _ = read_head(bytes(data), len(data))
+        assert again[0].length == head.length
+        assert again[0].forward == head.forward
+
+
+def test_what_the_app_noted_goes_on_to_the_next_equal_head() -> None:
+    first = sent(b"1")
+    head, manner = read_head(first, len(first))
+    held = repeatable(first, len(first), head, manner)
+    assert held is not None
+    head.memo = "noted"
+    again = held.again(sent(b"2"))
+    assert again is not None
+    assert again[0].memo == "noted"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 2\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n",
+        b"POST / HTTP/1.0\r\nHost: h\r\nContent-Length: 2\r\n\r\n",
+    ],
+)
+def test_heads_without_a_length_or_of_a_rare_kind_are_always_read(head: bytes) -> None:
+    read, manner = read_head(head, len(head))
+    assert repeatable(head, len(head), read, manner) is None

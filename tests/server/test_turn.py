@@ -42,7 +42,7 @@ class Wire:
 
 def wires(*names: str) -> tuple[list[str], list[Any]]:
     notes: list[str] = []
-    turn = Turn(asyncio.get_running_loop())
+    turn = Turn()
     return notes, [turn.batch(cast(asyncio.Transport, Wire(notes, name))) for name in names]
 
 
@@ -89,3 +89,12 @@ async def test_what_waits_counts_as_not_left() -> None:
 async def test_everything_else_is_the_transports_own() -> None:
     _, (one,) = wires("one")
     assert one.get_extra_info("peername") == "peername"
+
+
+async def test_a_writer_that_never_waits_is_held_up_by_its_transport_not_by_memory() -> None:
+    notes, (one,) = wires("one")
+    for _ in range(20):
+        one.write(bytes(10_000))
+    assert len(notes) == 2
+    await asyncio.sleep(0)
+    assert len(notes) == 3

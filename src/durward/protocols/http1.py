@@ -30,7 +30,9 @@ _host = re.compile(rb"(?:[A-Za-z0-9_][A-Za-z0-9._-]{,254}+|\[[0-9A-Fa-f:.]{2,45}
 _absolute_form = re.compile(rb"(?i:https?)://([^/?]*+)(.*+)").fullmatch
 
 _DROPPED = frozenset(
-    b"keep-alive te trailer http2-settings forwarded baggage".split()  # and everything that begins with `_DROPPED_PREFIXES`
+    b"keep-alive te trailer http2-settings forwarded baggage"  # and everything that begins with `_DROPPED_PREFIXES`
+    # What makes a server behind read another method or path than the one that rules have seen.
+    b" x-http-method x-http-method-override x-method-override x-original-url x-rewrite-url".split()
 )
 _DROPPED_PREFIXES = (b"proxy-", b"x-forwarded-")
 _OPTIONS = frozenset((b"", b"close", b"keep-alive", b"upgrade"))
@@ -286,3 +288,42 @@ def _manner(head: RequestHead, minor: bytes) -> Manner:
         head.forward = [line for line in head.forward if line.partition(b":")[0].lower() not in nominated]
     newest = minor == b"1"
     return Manner(newest and b"close" not in options, newest, newest and expect is not None and head.length != 0)
+
+
+class Repeatable:
+    """A head that a connection has had, ready for the next that differs from it in its Content-Length alone.
+
+    Clients send the same head with every call, but for the length of its body; equal bytes need not be read twice.
+    """
+
+    __slots__ = ("_after", "_before", "_head")
+
+    def __init__(self, before: bytes, after: bytes, head: RequestHead) -> None:
+        self._before = before
+        self._after = after
+        self._head = head
+
+    def again(self, data: bytes) -> tuple[RequestHead, Manner, int] | None:
+        """The head that `data` opens with, and where it ends, if it is this one with another length."""
+        if not data.startswith(self._before):
+            return None
+        start = len(self._before)
+        stop = data.find(b"\r", start, start + 19)
+        digits = data[start:stop]
+        if not digits.isdigit() or digits[0] == 0x30 or not data.startswith(self._after, stop):
+            return None
+        last = self._head
+        self._head = head = RequestHead(last.method, last.target, last.fields, last.forward, int(digits), last.memo)
+        return head, _PLAIN, stop + len(self._after)
+
+
+def repeatable(data: bytes, end: int, head: RequestHead, manner: Manner) -> Repeatable | None:
+    """What the next head of the connection can be compared with; None where this one has no length or is of a rare kind."""
+    if manner is not _PLAIN or not head.length:
+        return None
+    at = data.lower().find(b"\r\ncontent-length:", 0, end)
+    start = at + len(b"\r\ncontent-length:")
+    while data[start] in b" \t":
+        start += 1
+    stop = start + len(b"%d" % head.length)
+    return Repeatable(data[:start], data[stop:end], head)

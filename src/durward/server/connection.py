@@ -5,12 +5,12 @@ import select
 import socket
 import struct
 from collections.abc import Awaitable, Callable
-from typing import Final, cast
+from typing import Final
 
 from durward.calls.errors import CallerError, DurwardError, GateError
-from durward.calls.ports import Exchange
+from durward.calls.ports import Exchange, RequestHead
 from durward.protocols.http import write_error
-from durward.protocols.http1 import head_end, read_head
+from durward.protocols.http1 import Manner, Repeatable, head_end, read_head, repeatable
 from durward.server.body import WAITING_BYTES, BodyMemory, RequestBody
 from durward.server.bounds import Bounds
 from durward.server.exchange import CallerExchange, last_answer
@@ -26,6 +26,8 @@ PEER_CLOSED: Final = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.P
 
 App = Callable[[Exchange], Awaitable[None]]
 OnRefused = Callable[[str, str], None]
+Batch = Callable[[asyncio.BaseTransport], asyncio.Transport]
+"""Makes the transport that a connection writes to out of the one that the loop gave it."""
 
 
 class Shared:
@@ -36,12 +38,26 @@ class Shared:
     """
 
     __slots__ = (
-        *("app", "bounds", "buffer", "calls", "changed", "connections", "date", "draining", "loop", "memory", "now"),
+        *(
+            "app",
+            "batch",
+            "bounds",
+            "buffer",
+            "calls",
+            "changed",
+            "connections",
+            "date",
+            "draining",
+            "loop",
+            "memory",
+            "now",
+        ),
         "on_refused",
     )
 
-    def __init__(self, app: App, bounds: Bounds, on_refused: OnRefused) -> None:
+    def __init__(self, app: App, bounds: Bounds, on_refused: OnRefused, batch: Batch) -> None:
         self.app = app
+        self.batch = batch
         self.bounds = bounds
         self.on_refused = on_refused
         self.loop = asyncio.get_running_loop()
@@ -67,6 +83,7 @@ class Connection(asyncio.BufferedProtocol):
             "_exchange",
             "_paused",
             "_peer",
+            "_last",
             "_seen",
             "_served",
             "_shared",
@@ -83,6 +100,7 @@ class Connection(asyncio.BufferedProtocol):
         self._exchange: CallerExchange | None = None
         self._task: asyncio.Task[None] | None = None
         self._ahead = b""  # read, and not yet any request's
+        self._last: Repeatable | None = None
         self._seen = 0  # how much of it cannot be the end of a head
         self._served = False
         self._paused = False
@@ -101,7 +119,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         shared = self._shared
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass
+        self.transport = shared.batch(transport)
         self.transport.set_write_buffer_limits(high=HIGH_WATER)
         peer = transport.get_extra_info("peername")
         self._peer = peer[0] if isinstance(peer, tuple) else ""
@@ -159,14 +177,15 @@ class Connection(asyncio.BufferedProtocol):
         """Start the request whose head opens `data`, if it has come whole."""
         shared = self._shared
         try:
-            end = head_end(data, seen)
+            again = self._last.again(data) if self._last is not None and not seen else None
+            end = again[2] if again is not None else head_end(data, seen)
             if not end:
                 if self._served and not seen:
                     self._deadline = shared.now + shared.bounds.head_seconds
                 self._ahead = data
                 self._seen = len(data)
                 return
-            head, manner = read_head(data, end)
+            head, manner = again[:2] if again is not None else self._read(data, end)
         except CallerError as error:
             self._refuse(error)
             return
@@ -189,6 +208,11 @@ class Connection(asyncio.BufferedProtocol):
         self._exchange = exchange = CallerExchange(self, self._peer, head, manner, incoming)
         self._task = task = shared.loop.create_task(self._serve(exchange))
         shared.calls.add(task)
+
+    def _read(self, data: bytes, end: int) -> tuple[RequestHead, Manner]:
+        head, manner = read_head(data, end)
+        self._last = repeatable(data, end, head, manner)
+        return head, manner
 
     async def _serve(self, exchange: CallerExchange) -> None:
         try:

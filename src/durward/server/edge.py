@@ -7,7 +7,8 @@ from typing import Final
 
 from durward.calls.ports import Clock
 from durward.server.bounds import Bounds
-from durward.server.connection import App, Connection, OnRefused, Shared
+from durward.server.connection import App, Batch, Connection, OnRefused, Shared
+from durward.server.turn import Turn
 
 TICK: Final = 0.5
 """Seconds between two looks at all connections. One timer serves them all; deadlines are exact to about this."""
@@ -24,9 +25,11 @@ class Edge:
     told of every request that the edge had to answer itself.
     """
 
-    def __init__(self, app: App, clock: Clock, bounds: Bounds, on_refused: OnRefused) -> None:
+    def __init__(
+        self, app: App, clock: Clock, bounds: Bounds, on_refused: OnRefused, batch: Batch | None = None
+    ) -> None:
         self._clock = clock
-        self._shared = Shared(app, bounds, on_refused)
+        self._shared = Shared(app, bounds, on_refused, batch or Turn().batch)
         self._shared.date = date_line(clock.time())
         self._last = clock.monotonic()
         self._servers: list[asyncio.Server] = []

@@ -31,6 +31,7 @@ from durward.server.life import Life
 from durward.server.log import log_to_stderr
 from durward.server.pair import Message
 from durward.server.refusals import Refusals
+from durward.server.turn import Turn
 from durward.snapshot import Snapshot
 from durward.storage.state import State, StateThread
 from durward.upstreams.pool import PooledUpstreams
@@ -46,6 +47,7 @@ class Gate:
     def __init__(self, settings: Settings) -> None:
         self._clock = clock = SystemClock()
         folder = Path(settings.data_dir)
+        self._turn = Turn()
         state = State(folder / "state.db")
         self._state = StateThread(state)
         keys = Keys(clock)
@@ -56,14 +58,15 @@ class Gate:
         self._agents.know(state.keys(clock.time()))
         self._journal = FileJournal(folder, socket.gethostname(), clock, load_signer(folder))
         self._recovery = RecoveryThread(self._journal, folder)
-        self._upstreams = PooledUpstreams(clock, settings.ca_file)
+        self._upstreams = PooledUpstreams(clock, settings.ca_file, batch=self._turn.batch)
         snapshot = Snapshot(settings, os.environ, self._state, clock)
         self._gateway = Gateway(snapshot, keys, self._journal, self._upstreams, clock, SystemRandom())
         self._silent = False
 
     async def run(self, pair_end: socket.socket, listener: socket.socket) -> None:
         """Serve until it is time to leave; then finish the calls, and close what they leaned on."""
-        edge = Edge(self._gateway.handle, self._clock, Bounds(body_memory=body_memory()), Refusals(self._clock).note)
+        bounds = Bounds(body_memory=body_memory())
+        edge = Edge(self._gateway.handle, self._clock, bounds, Refusals(self._clock).note, self._turn.batch)
         life = Life("gate", self._obey)
         life.begin(self._beat())
         await life.start(edge, pair_end, listener)

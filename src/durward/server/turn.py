@@ -8,18 +8,20 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
+HELD_BYTES = 64 * 1024
+"""A socket's pieces wait only up to this size, so that its transport can say when it has enough."""
+
 
 class Turn:
     """Collects what is written until the loop has done all that was ready."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self) -> None:
         self._waiting: list[Callable[[], None]] = []
 
     def later(self, flush: Callable[[], None]) -> None:
         """Call `flush` at the end of this turn, in the order in which it was asked."""
         if not self._waiting:
-            self._loop.call_soon(self._end)
+            asyncio.get_running_loop().call_soon(self._end)
         self._waiting.append(flush)
 
     def _end(self) -> None:
@@ -35,12 +37,13 @@ class Turn:
 class Batched:
     """A transport that writes at the end of a turn. All but writing goes straight to the one beneath."""
 
-    __slots__ = ("_pieces", "_transport", "_turn")
+    __slots__ = ("_held", "_pieces", "_transport", "_turn")
 
     def __init__(self, transport: asyncio.Transport, turn: Turn) -> None:
         self._transport = transport
         self._turn = turn
         self._pieces: list[bytes] = []
+        self._held = 0
 
     def write(self, data: bytes) -> None:
         """Written when the turn ends, or before the transport is closed."""
@@ -48,6 +51,9 @@ class Batched:
         if not pieces:
             self._turn.later(self.flush)
         pieces.append(data)
+        self._held += len(data)
+        if self._held > HELD_BYTES:
+            self.flush()
 
     def writelines(self, pieces: "tuple[bytes, ...] | list[bytes]") -> None:
         """As `write`, for each."""
@@ -60,6 +66,7 @@ class Batched:
         if not pieces:
             return
         self._pieces = []
+        self._held = 0
         if len(pieces) == 1:
             self._transport.write(pieces[0])
         elif not self._transport.is_closing():
@@ -73,6 +80,7 @@ class Batched:
     def abort(self) -> None:
         """Close at once; what has not left is lost."""
         self._pieces = []
+        self._held = 0
         self._transport.abort()
 
     def write_eof(self) -> None:
@@ -82,7 +90,7 @@ class Batched:
 
     def get_write_buffer_size(self) -> int:
         """Bytes that have not left, those of this turn included."""
-        return self._transport.get_write_buffer_size() + sum(map(len, self._pieces))
+        return self._transport.get_write_buffer_size() + self._held
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
