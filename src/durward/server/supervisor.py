@@ -22,7 +22,7 @@ from durward.server.pair import Message
 log = logging.getLogger("supervisor")
 
 DRAIN_SECONDS = 10.0
-OFFICE_SECONDS = 5.0
+OFFICE_SECONDS = 1.0
 ANSWER_SECONDS = 10.0
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
