@@ -248,7 +248,8 @@ def test_cut_at_any_byte_each_call_ends_once_and_the_chain_is_whole(
         patch.setattr(journals, "SEGMENT_BYTES", data.draw(st.sampled_from([1_500, 4_000, 10**9])))
         pending: list[Opening] = []
         for _ in range(data.draw(st.integers(0, 12))):
-            if pending and data.draw(st.booleans()):
+            ends = data.draw(st.booleans())
+            if pending and ends:
                 opening = pending.pop(data.draw(st.integers(0, len(pending) - 1)))
                 dying.settle(calls.closing(opening))
             else:

@@ -17,8 +17,9 @@ from durward.records.queries import Index
 
 RUNNING = "lock"
 """The file in the data directory that a running Durward holds locked."""
-PATIENCE_SECONDS = 5.0
 LOOK_AGAIN_SECONDS = 0.05
+LOOKS = 100
+"""At an office that does not come, five seconds long."""
 STEPS_A_TURN = 20
 """Steps between two chances for a start to take the lock: some 20 MiB of journal, a quarter of a second."""
 
@@ -66,7 +67,7 @@ def catch_up(data_dir: Path, pause: Callable[[float], None] = time.sleep) -> int
     Raises GateError `state_unavailable` where the index cannot be used.
     """
     ends: list[End] | None = None
-    waited = 0.0
+    looks = 0
     while True:
         index = Index(data_dir)
         try:
@@ -75,10 +76,10 @@ def catch_up(data_dir: Path, pause: Callable[[float], None] = time.sleep) -> int
             lacking = missing(index, ends)
         finally:
             index.close()
-        if not lacking or waited >= PATIENCE_SECONDS:
+        if not lacking or looks == LOOKS:
             return lacking
         if not _take_turn(data_dir):
-            waited += LOOK_AGAIN_SECONDS
+            looks += 1
         pause(LOOK_AGAIN_SECONDS)
 
 

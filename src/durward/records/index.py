@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from durward.records import layout
-from durward.records.following import Follower, Followers
+from durward.records.following import READ, Follower, Followers
 from durward.records.lines import Began, Ended, Line, Unknown, read_line, read_lines
 from durward.records.merging import CROWD, Facts, Merged, Merger, Row, Rows, key_of, packed, row_keys
 from durward.records.schema import INDEX, open_for_writing, unusable
@@ -50,7 +50,7 @@ class Indexer:
             for follower in self._followers.look():
                 abandoned = follower.abandoned()
                 before = len(read)
-                while limit > 0 and (content := follower.read()):
+                while limit > 0 and (content := follower.read(min(limit, READ))):
                     lines += read_lines(content)
                     read[before:] = [follower]
                     limit -= len(content)

@@ -91,9 +91,10 @@ class Merger:
             merged.joined.append((ended.id, 0))
             merged.pairs.append((self.begun.pop(ended.id), ended))
             return
-        ended.attempts = ended.attempts.copy()
-        self.ended[ended.id] = ended
-        merged.ended.append(ended)
+        if ended.id not in self.ended:
+            ended.attempts = ended.attempts.copy()
+            self.ended[ended.id] = ended
+            merged.ended.append(ended)
 
 
 class Rows:

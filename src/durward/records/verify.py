@@ -4,6 +4,7 @@ Inside a chain the hashes tell; its end is vouched for by signed heads, by the w
 whoever can rewrite the whole folder, by a head that was kept outside.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,7 @@ PROBLEMS = 100
 """Problems that are told at most; after the first the others are of the same making."""
 UNSIGNED_MS = 60_000
 """A chain whose end has no head for longer than this was not left so by a gate: it signs each second."""
+TIME = re.compile(rb'"time":"([0-9TZ:.-]+)"')
 USUAL = (b"inte", b"sett", b"refu", b"unkn")
 """How the types begin that most lines have, and that need no closer look."""
 
@@ -122,7 +124,7 @@ class _Walk:
 
     def _look(self, line: bytes) -> None:
         known = read_line(line)
-        if isinstance(known, Signed):
+        if isinstance(known, Signed) and known.signature:
             before = read_link(line)
             if before is not None:
                 self._head = (before.seq - 1, before.prev, known)
@@ -157,7 +159,7 @@ class _Walk:
             return
         seq, digest, line = self._head
         head = Head(1, self.name, seq, digest.decode(), line.time, line.key, line.signature)
-        if key is not None and line.key and (line.key != key or not holds(head)):
+        if key is not None and (line.key != key or not holds(head)):
             self._verdict.problem(self.name, f"the head of line {seq} is not signed with journal.key")
         self._verdict.unsigned += max(0, self.seq - seq - 1)
 
@@ -204,8 +206,8 @@ def _reserved(path: Path) -> list[bytes]:
 
 
 def _time_of(line: bytes) -> str | None:
-    known = read_line(line)
-    return getattr(known, "time", None) or None
+    found = TIME.search(line)
+    return found[1].decode() if found else None
 
 
 def _check_end(verdict: Verdict, told: Recovered, end: _End | None) -> None:
