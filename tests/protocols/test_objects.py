@@ -55,6 +55,12 @@ def test_references_of_other_shapes() -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["fileSearchStoreNames", "file_search_store_names"])
+def test_stores_of_gemini_are_named_in_both_spellings(name: str) -> None:
+    body = {"tools": [{"fileSearch": {name: ["fileSearchStores/books-1"]}}]}
+    assert named_objects(json.dumps(body).encode()) == (("vector_store", "books-1"),)
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"[" * 100_000, b'{"a": "\xff"}'])
 def test_a_body_that_cannot_be_read_is_refused(body: bytes) -> None:
     with pytest.raises(CallerError) as caught:
