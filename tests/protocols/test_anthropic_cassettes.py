@@ -5,27 +5,16 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from durward.calls.usage import Tokens, Usage
+from durward.calls.usage import Usage
 from durward.protocols.anthropic import ANTHROPIC_COUNT, ANTHROPIC_MESSAGES
 from durward.protocols.wire import ModelRequest
 from tests.protocols.irregular import respell, respell_events
 from tests.protocols.replay import SIZES, chunked, exchanges, follow, random_chunks, told
+from tests.protocols.reported import anthropic_tokens
 
 
 def request_of(body: dict[str, Any], seed: int = 1) -> ModelRequest:
     return ANTHROPIC_MESSAGES.read(respell(body, Random(seed), lines=True), "", None)
-
-
-def recomputed(usage: dict[str, Any]) -> Tokens:
-    """By the provider's documentation: input, cache reads and cache writes are apart, thinking is part of output."""
-    thinking = (usage.get("output_tokens_details") or {}).get("thinking_tokens", 0)
-    return Tokens(
-        input=usage["input_tokens"],
-        cached_input=usage["cache_read_input_tokens"],
-        cache_write=usage["cache_creation_input_tokens"],
-        output=usage["output_tokens"] - thinking,
-        reasoning=thinking,
-    )
 
 
 def fees_of(usage: dict[str, Any]) -> dict[str, int]:
@@ -37,7 +26,7 @@ def fees_of(usage: dict[str, Any]) -> dict[str, int]:
 
 def assert_counts(usage: Usage | None, reported: dict[str, Any]) -> None:
     assert usage is not None
-    assert usage.tokens == recomputed(reported)
+    assert usage.tokens == anthropic_tokens(reported)
     assert usage.fees == fees_of(reported)
     hour = (reported.get("cache_creation") or {}).get("ephemeral_1h_input_tokens", 0)
     assert usage.split == ({"cache_write_1h": hour} if hour else {})

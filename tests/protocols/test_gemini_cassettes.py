@@ -10,23 +10,13 @@ from durward.protocols.gemini import GEMINI_COUNT, GEMINI_EMBED, GEMINI_GENERATE
 from durward.protocols.wire import ModelRequest
 from tests.protocols.irregular import respell, respell_events
 from tests.protocols.replay import SIZES, Exchanged, chunked, exchanges, follow, random_chunks, told
+from tests.protocols.reported import chunks_of, gemini_tokens
 
 
 def request_of(row: Exchanged, seed: int = 1) -> ModelRequest:
     model, _, verb = row.path.partition("?")[0].rpartition("/")[2].rpartition(":")
     protocol = GEMINI_EMBED if "mbed" in verb else GEMINI_GENERATE
     return protocol.read(respell(row.request, Random(seed), lines=True), model, verb == "streamGenerateContent")
-
-
-def recomputed(usage: dict[str, Any]) -> Tokens:
-    """By the provider's documentation: the prompt holds what was cached, thoughts and tool prompts stand apart."""
-    cached = usage.get("cachedContentTokenCount", 0)
-    return Tokens(
-        input=usage["promptTokenCount"] - cached + usage.get("toolUsePromptTokenCount", 0),
-        cached_input=cached,
-        output=usage.get("candidatesTokenCount", 0),
-        reasoning=usage.get("thoughtsTokenCount", 0),
-    )
 
 
 def modalities(usage: dict[str, Any]) -> dict[str, int]:
@@ -43,7 +33,7 @@ def modalities(usage: dict[str, Any]) -> dict[str, int]:
 
 def assert_counts(usage: Usage | None, reported: dict[str, Any], searched: bool) -> None:
     assert usage is not None
-    assert usage.tokens == recomputed(reported)
+    assert usage.tokens == gemini_tokens(reported)
     if "totalTokenCount" in reported:
         assert sum(getattr(usage.tokens, kind) for kind in Tokens.__struct_fields__) == reported["totalTokenCount"]
     assert usage.split == modalities(reported)
@@ -113,10 +103,6 @@ def test_embeddings_tell_usage_where_the_provider_does(cassettes: Path | None) -
 def test_counted_tokens_are_not_used(cassettes: Path | None) -> None:
     for row in exchanges(cassettes, "gemini-count"):
         assert GEMINI_COUNT.answer(respell(row.body, Random(2))).usage is None
-
-
-def chunks_of(stream: str) -> list[dict[str, Any]]:
-    return [json.loads(line[5:]) for line in stream.splitlines() if line.startswith("data:")]
 
 
 def array_of(stream: str, random: Random) -> bytes:

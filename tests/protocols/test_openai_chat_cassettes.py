@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from durward.calls.usage import Tokens, Usage
+from durward.calls.usage import Usage
 from durward.protocols.openai_chat import OPENAI_CHAT
 from durward.protocols.wire import ModelRequest
 from tests.protocols.irregular import respell, respell_events
 from tests.protocols.openai_golden import followed_alike
 from tests.protocols.replay import Exchanged, chunked, exchanges, follow
+from tests.protocols.reported import chat_tokens, chunks_of, without_usage
 
 PLAIN = ["openai-chat", "compatible-groq", "compatible-mistral", "compatible-deepseek", "compatible-openrouter"]
 STREAMED = ["openai-chat-sse", "compatible-groq-sse", "compatible-openrouter-sse"]
@@ -29,22 +30,9 @@ def request_of(body: dict[str, Any], seed: int = 1) -> ModelRequest:
     return OPENAI_CHAT.read(respell(body, Random(seed), lines=True), "", None)
 
 
-def recomputed(usage: dict[str, Any]) -> Tokens:
-    """By the providers' documentation: the prompt includes what was read from and written to a cache, the completion includes thought."""
-    inward = usage.get("prompt_tokens_details") or {}
-    outward = usage.get("completion_tokens_details") or {}
-    cached = inward.get("cached_tokens", usage.get("prompt_cache_hit_tokens", usage.get("num_cached_tokens", 0)))
-    written = inward.get("cache_write_tokens", 0)
-    fresh = usage["prompt_tokens"] - cached
-    # Gemini through OpenRouter writes again what it has read.
-    fresh -= written if written <= fresh else 0
-    reasoning = outward.get("reasoning_tokens", 0)
-    return Tokens(fresh, cached, written, usage["completion_tokens"] - reasoning, reasoning)
-
-
 def assert_counts(usage: Usage | None, reported: dict[str, Any], source: str) -> None:
     assert usage is not None, source
-    assert usage.tokens == recomputed(reported), source
+    assert usage.tokens == chat_tokens(reported), source
     searches = (reported.get("server_tool_use_details") or {}).get("web_search_requests", 0)
     assert usage.fees.get("web_search", 0) >= searches, source
     assert json.loads(bytes(usage.verbatim or b"")) == reported, source
@@ -101,11 +89,6 @@ def test_errors_tell_no_numbers(cassettes: Path | None) -> None:
         assert OPENAI_CHAT.answer(json.dumps(row.body).encode()).usage is None
 
 
-def chunks_of(stream: str) -> list[dict[str, Any]]:
-    lines = [line[5:].strip() for line in stream.splitlines() if line.startswith("data:")]
-    return [json.loads(line) for line in lines if line.startswith("{")]
-
-
 def expected_of(stream: str) -> tuple[dict[str, Any] | None, str, int]:
     """The last usage, the last model, and the bytes of the text."""
     usage, model, text = None, "", ""
@@ -118,17 +101,6 @@ def expected_of(stream: str) -> tuple[dict[str, Any] | None, str, int]:
             for call in delta.get("tool_calls") or []:
                 text += (call["function"].get("name") or "") + (call["function"].get("arguments") or "")
     return usage, model, len(text.encode())
-
-
-def without_usage(stream: bytes) -> bytes:
-    """What a caller gets who asked for no usage: all but the chunk that tells nothing else."""
-    kept = []
-    for event in stream.split(b"\n\n"):
-        data = event.removeprefix(b"data:").strip()
-        chunk = json.loads(data) if event.startswith(b"data:") and data.startswith(b"{") else {}
-        if chunk.get("choices") != [] or not chunk.get("usage"):
-            kept.append(event)
-    return b"\n\n".join(kept)
 
 
 @pytest.mark.parametrize("asked", [True, False], ids=["caller asked", "gate asked"])

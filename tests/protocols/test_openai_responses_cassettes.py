@@ -13,6 +13,7 @@ from durward.protocols.wire import ModelRequest, ObjectId
 from tests.protocols.irregular import respell, respell_events
 from tests.protocols.openai_golden import followed_alike
 from tests.protocols.replay import Exchanged, chunked, exchanges, follow
+from tests.protocols.reported import responses_tokens
 
 PLAIN = ["openai-responses", "compatible-deepseek", "compatible-openrouter"]
 STREAMED = ["openai-responses-sse", "compatible-deepseek-sse"]
@@ -25,16 +26,6 @@ def rows(cassettes: Path | None, names: list[str]) -> Iterator[Exchanged]:
 
 def request_of(body: dict[str, Any], seed: int = 1) -> ModelRequest:
     return OPENAI_RESPONSES.read(respell(body, Random(seed), lines=True), "", None)
-
-
-def recomputed(usage: dict[str, Any]) -> Tokens:
-    inward = usage.get("input_tokens_details") or {}
-    outward = usage.get("output_tokens_details") or {}
-    cached, written = inward.get("cached_tokens", 0), inward.get("cache_write_tokens", 0)
-    reasoning = outward.get("reasoning_tokens", 0)
-    return Tokens(
-        usage["input_tokens"] - cached - written, cached, written, usage["output_tokens"] - reasoning, reasoning
-    )
 
 
 def fees_of(response: dict[str, Any]) -> dict[str, int]:
@@ -56,7 +47,7 @@ def objects_of(response: dict[str, Any]) -> set[ObjectId]:
 
 def assert_counts(usage: Usage | None, response: dict[str, Any], source: str) -> None:
     assert usage is not None, source
-    assert usage.tokens == recomputed(response["usage"]), source
+    assert usage.tokens == responses_tokens(response["usage"]), source
     assert usage.fees == fees_of(response), source
     assert usage.service_tier == (response.get("service_tier") or ""), source
     assert json.loads(bytes(usage.verbatim or b"")) == response["usage"], source
