@@ -145,7 +145,7 @@ class Gateway:
             if way.presented.displaces:
                 outbound.leave_out(way.presented.displaces)
             attempt = entry.attempt(step.target)
-            if step.target.model:
+            if outbound.asked.request is not None:
                 head, body = outbound.model_call(step.line, credential, step.target.model, way.asks_usage)
             else:
                 head, body = outbound.other_call(step.line, credential, way.body_limit)

@@ -33,7 +33,7 @@ def digest(key: str) -> str:
 
 
 def settings(**changes: object) -> Settings:
-    """Three providers, an API, two agents, one rule that allows carol everything; `changes` replace whole members."""
+    """Three providers, an API, two agents, one rule that allows both everything; `changes` replace whole members."""
     base = Settings(
         listen="127.0.0.1:0",
         data_dir="unused",
