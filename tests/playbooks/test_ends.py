@@ -94,6 +94,20 @@ async def test_a_journal_that_fills_up_keeps_the_end_of_a_gemini_answer_back() -
     assert caller.aborted
 
 
+@pytest.mark.parametrize("tail", [b'data: {"cho', b"data: ", b"d"])
+async def test_half_an_event_does_not_swallow_the_error_behind_it(tail: bytes) -> None:
+    world = World()
+    caller = await world.plays(CHAT, ASK, Reply(200, HELLO + tail, media=EVENTS, length=False))
+    told = caller.received.removeprefix(HELLO)
+    assert json.loads(told.removeprefix(b"data: "))["error"]["code"] == "upstream_cut"
+
+
+async def test_half_an_element_does_not_break_the_array_before_the_error() -> None:
+    world = World()
+    caller = await world.plays(GEMINI, PROMPT, Reply(200, b"[" + ELEMENT + b', {"cand', length=False))
+    assert [set(each) for each in json.loads(caller.received + b"]")] == [{"candidates"}, {"error"}]
+
+
 class FullShelf(Shelf):
     """Owners that can no longer be written."""
 

@@ -97,9 +97,12 @@ class Relay(msgspec.Struct, gc=False):
                     if reader.objects:
                         await self._claim(reader, claim)
                     if reader.ended and self.reader is not None:
-                        settle(reader.error)
                         released += reader.take_held()
+                        self.bytes_out += len(released)
+                        settle(reader.error)
                         self.reader = None
+                    else:
+                        self.bytes_out += len(released)
                     await self._release(released)
             except UpstreamError:
                 # The caller that has the terminal event has the whole answer, however the upstream's connection then ends.
@@ -109,10 +112,11 @@ class Relay(msgspec.Struct, gc=False):
             if reader.objects:
                 await self._claim(reader, claim)
             if not (reader.ended or reader.finished):
-                await self._release(rest)
+                # What is left is the beginning of an event, and would swallow the error behind it.
                 raise UpstreamError(
                     "The upstream ended its stream before the answer was complete.", reason="upstream_cut"
                 )
+            self.bytes_out += len(rest)
             settle(reader.error)
             self.reader = None
             await self._release(rest)
@@ -135,8 +139,8 @@ class Relay(msgspec.Struct, gc=False):
             return
         self.exchange.begin(answer.status, lines, answer.length)
         while data := await answer.chunk():
+            self.bytes_out += len(data)
             if answer.ended():
-                self.bytes_out += len(data)
                 settle()
                 self.exchange.write(data)
                 break
@@ -147,7 +151,6 @@ class Relay(msgspec.Struct, gc=False):
     async def _release(self, data: bytes) -> None:
         if not data:
             return
-        self.bytes_out += len(data)
         self.exchange.write(data)
         if self.exchange.congested:
             await self.exchange.drained()
