@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any, cast
 
+import pytest
+
 from durward.server.turn import Turn
 
 
@@ -15,6 +17,8 @@ class Wire:
         self.closing = False
 
     def write(self, data: bytes) -> None:
+        if self.closing:
+            raise RuntimeError(f"{self._name} is closed")  # As uvloop's does.
         self._notes.append(f"{self._name}: {data.decode()}")
 
     def writelines(self, pieces: list[bytes]) -> None:
@@ -76,6 +80,44 @@ async def test_an_abort_loses_what_has_not_left() -> None:
     one.abort()
     await asyncio.sleep(0)
     assert notes == ["one aborted"]
+
+
+@pytest.mark.parametrize("pieces", [(b"a",), (b"a", b"b")])
+async def test_a_transport_that_was_closed_meanwhile_takes_nothing_and_the_others_get_theirs(
+    pieces: tuple[bytes, ...],
+) -> None:
+    notes: list[str] = []
+    turn = Turn()
+    gone, stays = Wire(notes, "gone"), Wire(notes, "stays")
+    turn.batch(cast(asyncio.Transport, gone)).writelines(pieces)
+    turn.batch(cast(asyncio.Transport, stays)).write(b"x")
+    gone.closing = True
+    told = exceptions_of_the_loop()
+    await asyncio.sleep(0)
+    assert notes == ["stays: x"]
+    assert told == []
+
+
+async def test_a_write_that_fails_is_told_and_loses_nobody_elses() -> None:
+    turn = Turn()
+    left: list[str] = []
+
+    def fails() -> None:
+        raise RuntimeError("a bug")
+
+    turn.later(fails)
+    turn.later(lambda: left.append("mine"))
+    told = exceptions_of_the_loop()
+    await asyncio.sleep(0)
+    assert left == ["mine"]
+    assert [str(each["exception"]) for each in told] == ["a bug"]
+
+
+def exceptions_of_the_loop() -> list[dict[str, Any]]:
+    """What the running loop is told of errors, from now on."""
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, facts: told.append(facts))
+    return told
 
 
 async def test_what_waits_counts_as_not_left() -> None:
