@@ -1,12 +1,15 @@
 """`durward agent`: with a running gate, which knows the key before the command returns, and without one."""
 
 import json
+import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from durward.server.claims import claim
 from durward.storage.state import open_offline
 from tests.server.running import Upstream, command, durward, write_config
 
@@ -82,6 +85,19 @@ def test_what_cannot_be_done_ends_with_2_and_a_sentence(tmp_path: Path, words: l
     assert said in ended.stderr
     assert "Traceback" not in ended.stderr
     assert ended.stdout == ""
+
+
+def test_a_command_waits_for_a_start_that_is_under_way(tmp_path: Path) -> None:
+    """The lock is taken, but nobody answers yet."""
+    write_config(tmp_path, 9)
+    data_dir = tmp_path / ".durward"
+    lock = claim(data_dir)
+    with ThreadPoolExecutor(1) as thread:
+        made = thread.submit(command, tmp_path, "agent", "add", "one")
+        with pytest.raises(TimeoutError):
+            made.result(1.0)
+        os.close(lock)
+        assert KEY.fullmatch(made.result().stdout)
 
 
 def test_a_name_is_given_once_with_and_without_a_gate(tmp_path: Path) -> None:

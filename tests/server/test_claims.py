@@ -29,6 +29,13 @@ def test_a_file_in_its_place_is_said(tmp_path: Path) -> None:
     assert caught.value.reason == "state_unavailable"
 
 
+def test_a_lock_that_cannot_be_opened_is_said(tmp_path: Path) -> None:
+    (tmp_path / "lock").mkdir()
+    with pytest.raises(GateError, match="lock cannot be opened") as caught:
+        claim(tmp_path)
+    assert caught.value.reason == "state_unavailable"
+
+
 def test_the_second_claim_names_the_first(tmp_path: Path) -> None:
     lock = claim(tmp_path)
     assert holder(tmp_path) == os.getpid()

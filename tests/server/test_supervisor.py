@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.running import READY, Running, calling, durward, lives, until
+from tests.server.running import READY, Running, Upstream, calling, durward, lives, until, write_config
 
 GATE, OFFICE = "gate", "office"
 
@@ -67,6 +67,22 @@ def test_a_stop_finishes_the_call_in_flight_and_ends_with_0(tmp_path: Path) -> N
         assert running.process.wait(30) == 0
         assert not any(lives(pid) for pid in pids)
         assert not (tmp_path / ".durward/control.sock").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks into /proc")
+def test_a_signal_in_the_moment_of_the_start_is_obeyed_later(tmp_path: Path) -> None:
+    upstream = Upstream()
+    write_config(tmp_path, upstream.port)
+    running = Running(tmp_path, [])
+    try:
+        command_line = Path(f"/proc/{running.pid}/cmdline")
+        until(lambda: b"durward.server.supervisor" in command_line.read_bytes(), "the supervisor's beginning")
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(30) == 0
+        assert "Traceback" not in running.log.read_text()
+    finally:
+        running.close()
+        upstream.close()
 
 
 def test_a_second_signal_cuts_what_is_left(tmp_path: Path) -> None:

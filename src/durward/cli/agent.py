@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from time import time
+from time import monotonic, sleep, time
 from typing import Annotated, Any
 
 import msgspec
@@ -12,7 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from durward.calls.errors import CallerError
+from durward.calls.errors import CallerError, GateError
 from durward.cli.agent_key import draw, how_to_use
 from durward.cli.place import ConfigFile, Place, locate
 from durward.config import grammar
@@ -26,6 +26,8 @@ from durward.storage.state import open_offline
 
 app = typer.Typer(help="Agents and their keys.", no_args_is_help=True)
 
+PATIENCE_SECONDS = 10.0
+LOOK_AGAIN_SECONDS = 0.05
 GRACE = re.compile(r"([0-9]{1,6})(s|m|h|d)")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
@@ -94,11 +96,19 @@ def list_agents(
 
 def _done(place: Place, command: Command) -> Message:
     """Have the running gate do it, else do it on state.db while nobody else can."""
-    answer = ask(place.data_dir, msgspec.to_builtins(command))
-    if answer is not None:
-        return answer
-    with claimed(place.data_dir), open_offline(place.data_dir / "state.db") as state:
-        return apply_offline(state, command, time())
+    deadline = monotonic() + PATIENCE_SECONDS
+    while True:
+        answer = ask(place.data_dir, msgspec.to_builtins(command))
+        if answer is not None:
+            return answer
+        try:
+            with claimed(place.data_dir), open_offline(place.data_dir / "state.db") as state:
+                return apply_offline(state, command, time())
+        except GateError as error:
+            # Someone holds the data directory and does not answer yet: a start, or another command.
+            if error.reason != "already_running" or monotonic() > deadline:
+                raise
+        sleep(LOOK_AGAIN_SECONDS)
 
 
 def _check_name(kind: str, word: str) -> None:

@@ -55,6 +55,8 @@ def main() -> None:
         sys.exit(_told(str(mistakes), 2))
     except DurwardError as error:
         sys.exit(_told(f"{error.message}\n{error.remedy}", 2 if error.facts.fault == "caller" else 1))
+    except OSError as error:
+        sys.exit(_told(f"It could not be done: {error}.", 1))
 
 
 def _told(text: str, code: int) -> int:

@@ -39,7 +39,10 @@ def claim(folder: Path, patience: float = PREDECESSOR_SECONDS, told: Callable[[s
     Raises GateError `already_running`, which names the pid.
     """
     make_private(folder)
-    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise GateError(f"{folder / LOCK} cannot be opened: {error.strerror}.", reason="state_unavailable") from error
     deadline = time.monotonic() + patience
     while True:
         try:
@@ -54,8 +57,10 @@ def claim(folder: Path, patience: float = PREDECESSOR_SECONDS, told: Callable[[s
                 told = None
             time.sleep(LOOK_AGAIN_SECONDS)
         else:
-            os.ftruncate(lock, 0)
-            os.pwrite(lock, b"%d\n" % os.getpid(), 0)
+            # Without room on the disk nobody can read who holds the lock; it is held all the same.
+            with suppress(OSError):
+                os.ftruncate(lock, 0)
+                os.pwrite(lock, b"%d\n" % os.getpid(), 0)
             return lock
 
 

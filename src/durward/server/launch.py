@@ -2,9 +2,13 @@
 
 import json
 import os
+import signal
 import sys
 import tempfile
 from typing import NamedTuple
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""What tells a supervisor to stop."""
 
 
 class Launch(NamedTuple):
@@ -56,6 +60,8 @@ def become_supervisor(launch: Launch) -> None:
             os.set_inheritable(kept, True)
     sys.stdout.flush()
     sys.stderr.flush()
+    # Until the supervisor can act on them; they wait.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     os.execv(sys.executable, [sys.executable, "-P", "-m", "durward.server.supervisor", str(fd)])  # noqa: S606
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from durward.calls.errors import CallerError, GateError
 from durward.server.children import Child, Program, bare_environment
 from durward.server.control import Control
-from durward.server.launch import Launch, launched
+from durward.server.launch import SIGNALS, Launch, launched
 from durward.server.log import log_to_stderr
 from durward.server.pair import Message
 
@@ -24,7 +24,6 @@ log = logging.getLogger("supervisor")
 DRAIN_SECONDS = 10.0
 OFFICE_SECONDS = 1.0
 ANSWER_SECONDS = 10.0
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Supervisor:
@@ -43,6 +42,8 @@ class Supervisor:
         self._demo = (
             None if launch.demo is None else Child(Program("demo", "durward.server.demo", (launch.demo,), vital=True))
         )
+        self._kept: list[asyncio.Future[Any]] = []
+        """One a vital child, done when nothing keeps it running any more."""
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
 
@@ -53,6 +54,7 @@ class Supervisor:
             # What was started with nohup outlives its terminal.
             if signal.getsignal(number) is not signal.SIG_IGN:
                 loop.add_signal_handler(number, self._signalled)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         control = Control(Path(self._launch.data_dir), self._answer)
         await control.start()
         try:
@@ -74,16 +76,16 @@ class Supervisor:
             code = await self._play(self._launch.show, stopped)
             if self._launch.once or code is None:
                 return code or 0
-        await asyncio.wait([stopped])
-        return 0
+        await asyncio.wait([stopped, *self._kept], return_when=asyncio.FIRST_COMPLETED)
+        return 0 if stopped.done() else 1
 
     async def _become_ready(self, stopped: "asyncio.Future[Any]") -> bool:
         """Start the children. False where a vital one ends at once, or a signal comes first."""
         self._office.start()
         vital = [self._gate] if self._demo is None else [self._gate, self._demo]
-        ended = [child.start() for child in vital]
-        ready = asyncio.gather(*(child.ready.wait() for child in vital))
-        waited_for: list[asyncio.Future[Any]] = [ready, stopped, *ended]
+        self._kept = [child.start() for child in vital]
+        ready = asyncio.ensure_future(_all_ready(vital))
+        waited_for: list[asyncio.Future[Any]] = [ready, stopped, *self._kept]
         await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
         if not ready.done():
             ready.cancel()
@@ -139,13 +141,19 @@ class Supervisor:
             raise GateError("The gate did not answer in time.", reason="overloaded") from error
 
 
+async def _all_ready(children: list[Child]) -> None:
+    for child in children:
+        await child.ready.wait()
+
+
 def main() -> int:
     """Run what the launch in argv[1] says."""
     log_to_stderr()
     try:
         return asyncio.run(Supervisor(launched(int(sys.argv[1]))).run())
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT  # Between the start and the first signal handler nothing runs yet.
+    except OSError as error:
+        log.error("Durward cannot run on: %s", error)
+        return 1
 
 
 if __name__ == "__main__":
