@@ -149,7 +149,7 @@ class Gateway:
                 head, body = outbound.model_call(step.line, credential, step.target.model, way.asks_usage)
             else:
                 head, body = outbound.other_call(step.line, credential, way.body_limit)
-            meter.sends(snapshot.price(course.resource, step))
+            meter.sends(snapshot.price(course.resource, step), snapshot.other_prices(step, meter.request))
             try:
                 answer = await self._upstreams.send(way.endpoint.origin, head, body, way.endpoint.timeouts)
             except UpstreamError as error:

@@ -1,6 +1,6 @@
 """The stages built from one configuration. A call keeps the snapshot it started with, so that none is judged by two."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -14,7 +14,7 @@ from durward.catalog.catalog import Catalog
 from durward.catalog.ownership import Owners, Ownership
 from durward.config.settings import Settings
 from durward.credentials.presented import Presented
-from durward.metering.prices import Price, Prices
+from durward.metering.prices import Price, Prices, is_of
 from durward.policy.rules import Policy
 from durward.protocols.announced import read_announced
 from durward.protocols.arrival import Arrival
@@ -84,8 +84,8 @@ class Snapshot:
 
         For a model call both follow from principal, place and model alone, so its course is kept; the table is bounded.
         """
-        if request is None:
-            return self._chart(principal, arrival, method, None)
+        if request is None or request.further_models:
+            return self._chart(principal, arrival, method, request)
         key = (principal, arrival.place, request.model)
         course = self._courses.get(key)
         if course is None:
@@ -103,16 +103,41 @@ class Snapshot:
             for target in resource.targets
             for way in (ways[target.upstream],)
         ]
-        return Course(resource, self.policy.decide(principal, resource), tuple(steps))
+        return Course(resource, self._decide(principal, arrival, resource, request), tuple(steps))
+
+    def _decide(
+        self, principal: Principal, arrival: Arrival, resource: Resource, request: ModelRequest | None
+    ) -> Decision:
+        """What policy says of the resource, and of every model with which the provider may answer instead: one no is a no."""
+        decision = self.policy.decide(principal, resource)
+        for name in request.further_models if request is not None else ():
+            if decision.verdict == "deny":
+                break
+            further = self.policy.decide(principal, self.catalog.further(arrival, resource, name))
+            decision = further if further.verdict == "deny" else decision
+        return decision
 
     def price(self, resource: Resource, step: Step) -> Price | None:
         """What the call costs at a step; None where nobody states a price, as for all that is no model call."""
         target = step.target
         return self.prices.of(target.upstream, target.model, resource.name) if target.model else None
 
+    def other_prices(self, step: Step, request: ModelRequest | None) -> Callable[[str], Price | None] | None:
+        """Where the request offers further models: the price by the model that answered, None for one that was not offered."""
+        if request is None or not request.further_models:
+            return None
+        offered = (step.target.model, *request.further_models)
+
+        def price(model: str) -> Price | None:
+            if not any(is_of(model, name) for name in offered):
+                return None
+            return self.prices.of(step.target.upstream, model, f"model/{model}")
+
+        return price
+
     def worst_case(self, course: Course, request: ModelRequest | None) -> int | None:
         """Nano-dollars that the dearest candidate can cost at most; None where no such bound can be computed."""
-        if request is None:
+        if request is None or request.further_models:
             return None
         if course.resource.action == "count":
             return 0

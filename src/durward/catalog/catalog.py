@@ -1,7 +1,7 @@
 """Any call's resource: which catalog entry an arrival and its request name."""
 
 from durward.calls.errors import CallerError
-from durward.calls.resource import Resource
+from durward.calls.resource import Resource, Target
 from durward.catalog.http import Apis, api_resource, provider_resource
 from durward.catalog.models import Models
 from durward.config.settings import Provider, Settings
@@ -36,6 +36,21 @@ class Catalog:
         if request is None:
             return provider_resource(self._default(route.wire), method, path)
         return self.models.resolve(route.wire, request.model, route.action)
+
+    def further(self, arrival: Arrival, resource: Resource, name: str) -> Resource:
+        """A model with which the provider of `resource` may answer instead: policy judges it as if it had been asked for.
+
+        Raises CallerError `model_unknown`, `wrong_wire`: whoever may not be named may not stand in either.
+        """
+        route = arrival.route
+        assert route is not None
+        upstreams = dict.fromkeys(target.upstream for target in resource.targets)
+        targets = tuple(Target(upstream, name) for upstream in upstreams)
+        if arrival.address.door == "provider":
+            return Resource(f"model/{arrival.address.upstream}/{name}", resource.action, resource.effect, targets)
+        named = self.models.resolve(route.wire, name, route.action)
+        # The name goes up as it is; whatever it stands for here is judged as well.
+        return Resource(named.name, resource.action, resource.effect, tuple(dict.fromkeys((*targets, *named.targets))))
 
     def _default(self, wire: str) -> Provider:
         provider = self.models.default(wire)

@@ -1,5 +1,6 @@
 """What one call used, at its end: the provider's own numbers where it gave any, else an estimate from what was seen."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -15,6 +16,10 @@ USAGE_KEPT = 4_096
 """A verbatim usage object larger than this many bytes is not kept."""
 
 
+PriceOf = Callable[[str], Price | None]
+"""The price of a model by the name with which the provider answered."""
+
+
 class Source(Protocol):
     """What tells usage: a whole answer, or the reader of a stream, complete or not."""
 
@@ -22,6 +27,8 @@ class Source(Protocol):
     def usage(self) -> Usage | None: ...
 
     text_bytes: int
+    model: str
+    """The model that answered, as the provider names it; "" where it does not."""
     finished: bool
     """True once the answer is known to be whole, so that the numbers are final."""
 
@@ -34,11 +41,16 @@ class Meter(msgspec.Struct, gc=False):
     price: Price | None = None
     sent: bool = False
     source: Source | None = None
+    answered: PriceOf | None = None
 
-    def sends(self, price: Price | None) -> None:
-        """The request is about to go to a target with this price, so from now on it may cost."""
+    def sends(self, price: Price | None, answered: PriceOf | None = None) -> None:
+        """The request is about to go to a target with this price, so from now on it may cost.
+
+        Where the provider may answer with another model, `answered` tells the price of the one that did.
+        """
         self.sent = True
         self.price = price
+        self.answered = answered
 
     def void(self) -> None:
         """The target did not take the request, or answered with an error status: nothing was used."""
@@ -60,10 +72,13 @@ class Meter(msgspec.Struct, gc=False):
         closing.estimated = usage.estimated
         if usage.verbatim is not None and len(bytes(usage.verbatim)) <= USAGE_KEPT:
             closing.usage = usage.verbatim
-        if self.price is None:
+        price = self.price
+        if self.answered is not None:
+            price = self.answered(self.source.model if self.source is not None else "")
+        if price is None:
             closing.price_partial = True
             return
-        cost = self.price.cost(usage)
+        cost = price.cost(usage)
         closing.cost_nano = cost.nano
         closing.price_partial = cost.partial
 

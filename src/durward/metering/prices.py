@@ -1,5 +1,6 @@
 """Which price holds for a call: the built-in table by the provider's host, with the operator's own prices over it."""
 
+import re
 from collections import OrderedDict
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from durward.metering.table import Model, load_families, next_change, prices_at
 
 __all__ = ["Price", "Prices"]
 
+DATED = re.compile(r"-(?:20\d\d-?\d\d-?\d\d)")
 KEPT = 4_096
 """Prices kept, the least recently used go first. Names behind a wildcard are the caller's, so there is no end of them."""
 
@@ -80,6 +82,11 @@ class Prices:
             "reasoning": found.reasoning,
         }
         return {word: rate for word, rate in stated.items() if rate is not None}
+
+
+def is_of(answered: str, name: str) -> bool:
+    """Whether a model that answered is the one of that name, or a dated release of it: `gpt-4o-2024-08-06` is of `gpt-4o`."""
+    return answered == name or (answered.startswith(name) and DATED.fullmatch(answered, len(name)) is not None)
 
 
 def _specificity(override: PriceOverride) -> tuple[bool, int]:
