@@ -66,6 +66,14 @@ def test_usage_stands_from_the_first_event_on() -> None:
     assert reader.usage.tokens == Tokens(input=7, output=1)
 
 
+def test_usage_before_the_stop_is_no_finish() -> None:
+    reader = stream_reader()
+    reader.feed(START + event(type="message_delta", delta={"stop_reason": None}, usage={"output_tokens": 3}))
+    assert not reader.finished
+    assert reader.usage is not None
+    assert reader.usage.tokens.output == 3
+
+
 def test_an_error_inside_the_stream_is_terminal() -> None:
     reader = stream_reader()
     assert reader.feed(START + TEXT + OVERLOADED + PING) == START + TEXT
@@ -73,7 +81,10 @@ def test_an_error_inside_the_stream_is_terminal() -> None:
     assert reader.take_held() == OVERLOADED + PING
 
 
-@pytest.mark.parametrize("broken", [b"event: error\ndata: no json\n\n", b"event: error\ndata: {}\n\n"])
+@pytest.mark.parametrize(
+    "broken",
+    [b"event: error\ndata: no json\n\n", b"event: error\ndata: {}\n\n", b'event: error\ndata: {"type":"x"}\n\n'],
+)
 def test_an_error_without_a_type_is_an_error(broken: bytes) -> None:
     reader = stream_reader()
     assert reader.feed(broken) == b""

@@ -50,6 +50,15 @@ def test_the_last_bytes_wait_for_the_record() -> None:
     assert (reader.model, reader.text_bytes) == ("gemini-x-1", len("Grüße zwei!".encode()))
 
 
+def test_usage_may_be_asked_for_at_any_time() -> None:
+    reader = stream_reader()
+    asked = []
+    for each in (FIRST, SECOND, event(usageMetadata=[]), LAST):
+        reader.feed(each)
+        asked.append(reader.usage.tokens.output if reader.usage is not None else None)
+    assert asked == [2, 4, 4, 5]
+
+
 def test_usage_behind_the_finish_counts() -> None:
     reader = stream_reader()
     reader.feed(FIRST + LAST)
@@ -150,10 +159,7 @@ def test_what_is_held_is_bounded() -> None:
     reader = stream_reader()
     reader.feed(LAST)
     filler = event(usageMetadata={"promptTokenCount": 1}, pad="x" * 60_000)
-    fed = 0
-    while not reader.ended:
-        assert reader.feed(filler) == b""
-        fed += 1
+    fed = next(count for count in range(1, 30) if reader.feed(filler) == b"" and reader.ended)
     assert 17 <= fed <= 18
     assert reader.take_held() == LAST + filler * fed
 
