@@ -19,6 +19,7 @@ from durward.records import journal as journals
 from durward.records import layout
 from durward.records.heads import Head, holds, load_signer
 from durward.records.journal import FileJournal
+from durward.records.pending import ALL_KEPT, Kept
 from durward.records.segment import RESERVED
 from tests.records.scribe import Calls, Watch, content, journal, kinds
 
@@ -488,3 +489,79 @@ def test_a_disk_that_is_really_full(small_disk: Path) -> None:
 def test_a_closing_without_an_intent_is_written_all_the_same(written: FileJournal) -> None:
     written.settle(Closing("id", "ok"))
     assert kinds(content(written)) == ["open", "settle"]
+
+
+def grouped(folder: Path, disk: Disk) -> tuple[FileJournal, list[int]]:
+    asked: list[int] = []
+    return FileJournal(folder, "host", Watch(), None, disk.write, lambda: asked.append(1)), asked
+
+
+def begun(call: str) -> Opening:
+    return Opening(call, "2026-11-21T00:00:00.000Z", "carol", reserved_nano=7)
+
+
+def test_lines_of_one_turn_are_one_write_in_the_order_in_which_they_came(tmp_path: Path) -> None:
+    disk = Disk()
+    written, asked = grouped(tmp_path, disk)
+    before = disk.asked
+    written.intent(begun("a"))
+    written.intent(begun("b"))
+    written.settle(Closing("a", "ok"))
+    written.refused(begun("c"), Closing("c", "refused"))
+    assert (disk.asked, asked) == (before, [1])
+    assert written.commit() is ALL_KEPT
+    assert disk.asked == before + 1
+    assert [(line["type"], line["id"]) for line in lines(written)[1:]] == [
+        ("intent", "a"),
+        ("intent", "b"),
+        ("settle", "a"),
+        ("refused", "c"),
+    ]
+    written.intent(begun("d"))
+    assert asked == [1, 1]
+    written.close()
+    assert kinds(content(written))[-3:] == ["intent", "unknown", "close"]
+
+
+def test_a_turn_that_cannot_be_written_forgets_its_beginnings_and_sets_its_ends_aside(tmp_path: Path) -> None:
+    disk = Disk()
+    written, _ = grouped(tmp_path, disk)
+    written.intent(begun("open"))
+    assert written.commit() is ALL_KEPT
+    disk.error = errno.ENOSPC
+    written.intent(begun("new"))
+    written.settle(Closing("open", "ok"))
+    assert written.commit() == Kept(beginnings=False, ends=True)
+    assert written.unavailable()
+    with pytest.raises(GateError):
+        written.settle(Closing("new", "refused"))
+    disk.mend()
+    written._clock.now += 2  # type: ignore[attr-defined]
+    assert not written.unavailable()
+    written.close()
+    told = [(line["type"], line.get("id")) for line in lines(written)[1:]]
+    assert told == [("intent", "open"), ("settle", "open"), ("close", None)]
+
+
+def test_where_even_the_reserve_is_gone_an_end_is_not_kept_and_becomes_unknown(tmp_path: Path) -> None:
+    disk = Disk()
+    written, _ = grouped(tmp_path, disk)
+    written.intent(begun("open"))
+    written.commit()
+    disk.error, disk.spares_reserve = errno.EIO, False
+    written.settle(Closing("open", "ok"))
+    assert written.commit() == Kept(beginnings=True, ends=False)
+    disk.mend()
+    written._clock.now += 2  # type: ignore[attr-defined]
+    assert not written.unavailable()
+    assert [(line["type"], line["id"]) for line in lines(written)[1:]] == [("intent", "open"), ("unknown", "open")]
+
+
+def test_a_partial_write_of_a_turn_leaves_none_of_its_lines(tmp_path: Path) -> None:
+    disk = Disk()
+    written, _ = grouped(tmp_path, disk)
+    disk.bytes_left = 500
+    written.intent(begun("a"))
+    written.intent(begun("b"))
+    assert written.commit() == Kept(beginnings=False, ends=True)
+    assert kinds(content(written)) == ["open"]

@@ -17,7 +17,8 @@ from durward.calls.errors import GateError
 from durward.calls.record import Opening
 from durward.records import journal as journals
 from durward.records import layout, recovery
-from durward.records.journal import FileJournal, Posted
+from durward.records.journal import FileJournal
+from durward.records.pending import Posted
 from durward.records.recovery import Recovery, RecoveryThread
 from tests.records.scribe import Calls, Watch, after_death, content, journal, kinds
 

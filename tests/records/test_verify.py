@@ -12,7 +12,7 @@ from durward.records import journal as journals
 from durward.records import layout
 from durward.records.chain import TAIL
 from durward.records.heads import Head, load_signer
-from durward.records.journal import Posted
+from durward.records.pending import Posted
 from durward.records.recovery import Recovery
 from durward.records.verify import PROBLEMS, Verdict, newest_heads, verify
 from tests.records.scribe import Calls, Watch, after_death, journal

@@ -5,6 +5,8 @@ from typing import Any, cast
 
 import pytest
 
+from durward.calls.errors import GateError
+from durward.records.pending import ALL_KEPT, Kept
 from durward.server.turn import Turn
 
 
@@ -40,6 +42,13 @@ class Wire:
     def get_write_buffer_size(self) -> int:
         return 100
 
+    def get_protocol(self) -> "Wire":
+        return self
+
+    def fail(self, error: GateError) -> None:
+        self._notes.append(f"{self._name} failed: {error.reason}")
+        self.closing = True
+
     def get_extra_info(self, name: str) -> str:
         return name
 
@@ -47,7 +56,7 @@ class Wire:
 def wires(*names: str) -> tuple[list[str], list[Any]]:
     notes: list[str] = []
     turn = Turn()
-    return notes, [turn.batch(cast(asyncio.Transport, Wire(notes, name))) for name in names]
+    return notes, [turn.callers(cast(asyncio.Transport, Wire(notes, name))) for name in names]
 
 
 async def test_what_is_written_in_one_turn_leaves_at_its_end_each_sockets_pieces_as_one() -> None:
@@ -89,8 +98,8 @@ async def test_a_transport_that_was_closed_meanwhile_takes_nothing_and_the_other
     notes: list[str] = []
     turn = Turn()
     gone, stays = Wire(notes, "gone"), Wire(notes, "stays")
-    turn.batch(cast(asyncio.Transport, gone)).writelines(pieces)
-    turn.batch(cast(asyncio.Transport, stays)).write(b"x")
+    turn.callers(cast(asyncio.Transport, gone)).writelines(pieces)
+    turn.callers(cast(asyncio.Transport, stays)).write(b"x")
     gone.closing = True
     told = exceptions_of_the_loop()
     await asyncio.sleep(0)
@@ -98,19 +107,88 @@ async def test_a_transport_that_was_closed_meanwhile_takes_nothing_and_the_other
     assert told == []
 
 
-async def test_a_write_that_fails_is_told_and_loses_nobody_elses() -> None:
-    turn = Turn()
-    left: list[str] = []
+class Broken(Wire):
+    """A transport with a bug."""
 
-    def fails() -> None:
+    def write(self, data: bytes) -> None:
         raise RuntimeError("a bug")
 
-    turn.later(fails)
-    turn.later(lambda: left.append("mine"))
+
+async def test_a_write_that_fails_is_told_and_loses_nobody_elses() -> None:
+    turn = Turn()
+    notes: list[str] = []
+    turn.callers(cast(asyncio.Transport, Broken(notes, "broken"))).write(b"a")
+    turn.callers(cast(asyncio.Transport, Wire(notes, "mine"))).write(b"b")
     told = exceptions_of_the_loop()
     await asyncio.sleep(0)
-    assert left == ["mine"]
+    assert notes == ["mine: b"]
     assert [str(each["exception"]) for each in told] == ["a bug"]
+
+
+class Ledger:
+    """A journal that notes when it commits, and keeps what it is told to."""
+
+    def __init__(self, notes: list[str], kept: Kept = ALL_KEPT) -> None:
+        self._notes = notes
+        self._kept = kept
+
+    def commit(self) -> Kept:
+        self._notes.append("kept")
+        return self._kept
+
+
+def guarded(kept: Kept) -> tuple[list[str], Any, Any]:
+    notes: list[str] = []
+    turn = Turn()
+    turn.guard(Ledger(notes, kept).commit)
+    caller = turn.callers(cast(asyncio.Transport, Wire(notes, "caller")))
+    return notes, caller, turn.upstreams(cast(asyncio.Transport, Wire(notes, "upstream")))
+
+
+async def test_the_journals_lines_come_first() -> None:
+    notes, caller, upstream = guarded(ALL_KEPT)
+    upstream.write(b"a")
+    caller.write(b"b")
+    await asyncio.sleep(0)
+    assert notes == ["kept", "upstream: a", "caller: b"]
+
+
+@pytest.mark.parametrize("early", ["close", "write_eof", "large"])
+async def test_they_come_first_also_where_a_write_cannot_wait_for_the_turns_end(early: str) -> None:
+    notes, caller, _ = guarded(ALL_KEPT)
+    if early == "large":
+        caller.write(b"x" * 70_000)
+    else:
+        caller.write(b"x")
+        getattr(caller, early)()
+    assert notes[0] == "kept"
+    assert notes[1].startswith("caller: x")
+
+
+async def test_a_beginning_that_is_in_no_file_reaches_no_upstream() -> None:
+    notes, caller, upstream = guarded(Kept(beginnings=False, ends=True))
+    upstream.write(b"a")
+    caller.write(b"b")
+    await asyncio.sleep(0)
+    assert notes == ["kept", "upstream failed: journal_unavailable", "caller: b"]
+
+
+async def test_an_end_that_is_in_no_file_reaches_no_caller() -> None:
+    notes, caller, upstream = guarded(Kept(beginnings=True, ends=False))
+    upstream.write(b"a")
+    caller.write(b"b")
+    await asyncio.sleep(0)
+    assert notes == ["kept", "caller aborted", "upstream: a"]
+
+
+async def test_a_line_alone_makes_an_end_of_the_turn() -> None:
+    notes: list[str] = []
+    turn = Turn()
+    turn.guard(Ledger(notes).commit)
+    turn.schedule()
+    turn.schedule()
+    await asyncio.sleep(0)
+    assert notes == ["kept"]
 
 
 def exceptions_of_the_loop() -> list[dict[str, Any]]:

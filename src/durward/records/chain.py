@@ -45,6 +45,14 @@ class Chain:
         self._digest = digest = sha256(body).hexdigest().encode()
         return b'%b,"hash":"%b"}\n' % (body, digest)
 
+    def mark(self) -> tuple[int, bytes]:
+        """Where the chain ends now, for `go_back`."""
+        return self.seq, self.prev
+
+    def go_back(self, mark: tuple[int, bytes]) -> None:
+        """Forget the lines taken since; none of them was written."""
+        self.seq, self.prev = mark
+
     def take(self) -> None:
         """The line made last has been written."""
         self.seq += 1

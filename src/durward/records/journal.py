@@ -1,4 +1,5 @@
-"""The gate's writer: every line on the disk, chained, before the method that wrote it returns.
+"""The gate's writer: every line on the disk, chained, before the method that wrote it returns, or before the turn of the event loop
+ends in which it was written, where `later` says so: then nothing else may leave the gate before `commit`.
 
 While the disk takes no more lines, new calls are refused, and calls that are open settle into the reserve. Once a second at most the
 writer looks whether it can go on; then the reserve's lines become the segment's next ones, so that the chain has no seam.
@@ -9,9 +10,8 @@ import contextlib
 import fcntl
 import os
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from threading import Event
 
 import msgspec
 
@@ -21,6 +21,7 @@ from durward.calls.record import Closing, Opening
 from durward.records import layout
 from durward.records.chain import Chain
 from durward.records.heads import Signer, signed_bytes
+from durward.records.pending import ALL_KEPT, Kept, Parked, Posted
 from durward.records.segment import Reserve, Segment, Write
 from durward.records.times import timestamp
 
@@ -35,15 +36,6 @@ POSTED_A_TICK = 500
 _encode = msgspec.json.Encoder().encode
 
 
-class Posted:
-    """Lines that another thread wants in this chain. `written` is set when they are."""
-
-    def __init__(self, lines: Iterable[tuple[bytes, bytes]]) -> None:
-        self.lines = deque(lines)
-        """Each line's type, and its members without `time`."""
-        self.written = Event()
-
-
 class FileJournal:
     """The journal of one gate; all methods but `post` belong to one thread.
 
@@ -51,8 +43,17 @@ class FileJournal:
     """
 
     def __init__(
-        self, data_dir: Path, host: str, clock: Clock, signer: Signer | None = None, write: Write = os.write
+        self,
+        data_dir: Path,
+        host: str,
+        clock: Clock,
+        signer: Signer | None = None,
+        write: Write = os.write,
+        later: Callable[[], None] | None = None,
     ) -> None:
+        """`later` has `commit` called before anything leaves the gate; without it every line is written at once."""
+        self._later = later
+        self._parked: list[Parked] = []
         self._folder = data_dir / layout.JOURNAL
         self._host = host
         self._clock = clock
@@ -66,6 +67,8 @@ class FileJournal:
         self._rotate_at = SEGMENT_BYTES
         self._open: dict[str, int | None] = {}
         self._lost: dict[str, int | None] = {}
+        self._forgotten: set[str] = set()
+        """Calls under way whose intent could not be kept."""
         self._posted: deque[Posted] = deque()
         self._signed = 0
         self._failure = ""
@@ -78,12 +81,18 @@ class FileJournal:
 
     def intent(self, opening: Opening) -> None:
         """A call is about to go upstream. Raises GateError `journal_unavailable`."""
-        self._put(b"intent", _encode(opening)[1:-1])
+        self._put(b"intent", _encode(opening)[1:-1], opening.id)
         self._open[opening.id] = opening.reserved_nano
 
     def settle(self, closing: Closing) -> None:
         """An intent's end. Raises GateError `journal_unavailable` where even the reserve is full; the call will then be `unknown`."""
+        if closing.id in self._forgotten:
+            self._forgotten.discard(closing.id)
+            raise self._refusal()  # its intent could not be kept: nothing of the call went anywhere
         members = b'"time":"%b",%b' % (timestamp(self._clock.time()).encode(), _closing(closing))
+        if self._later is not None and not self._failure:
+            self._park(Parked(b"settle", members, closing, closing.id))
+            return
         if self._failure:
             self._set_aside(closing, members)
         else:
@@ -97,7 +106,7 @@ class FileJournal:
     def refused(self, opening: Opening, closing: Closing) -> None:
         """A call that went nowhere. Raises GateError `journal_unavailable`."""
         ending = _closing(closing)
-        self._put(b"refused", _encode(opening)[1:-1] + ending[ending.index(b',"outcome":') :])
+        self._put(b"refused", _encode(opening)[1:-1] + ending[ending.index(b',"outcome":') :], opening.id)
 
     def unavailable(self) -> bool:
         """True while new calls cannot be recorded."""
@@ -123,6 +132,7 @@ class FileJournal:
 
     def close(self) -> None:
         """The last line of the chain, and the end of this writer. A chain that cannot be ended now is ended by recovery."""
+        self.commit()
         if not self.unavailable():
             with contextlib.suppress(OSError):
                 self._write_unknown(self._open)
@@ -143,9 +153,71 @@ class FileJournal:
 
     # Writing.
 
-    def _put(self, kind: bytes, members: bytes) -> None:
+    def commit(self) -> Kept:
+        """Write what was parked in this turn, in one piece."""
+        parked, self._parked = self._parked, []
+        if not parked:
+            return ALL_KEPT
+        try:
+            if self._failure:
+                raise OSError(self._failure)
+            self._append_all(self._current(), parked)
+        except OSError as error:
+            if not self._failure:
+                self._fail(error)
+            return self._rescue(parked)
+        for line in parked:
+            if line.closing is not None:
+                self._open.pop(line.call, None)
+        return ALL_KEPT
+
+    def _append_all(self, segment: Segment, parked: list[Parked]) -> None:
+        chain = self._chain
+        before = chain.mark()
+        lines = []
+        for line in parked:
+            lines.append(chain.line(line.kind, line.members))
+            chain.take()
+        try:
+            segment.append(b"".join(lines))
+        except OSError:
+            chain.go_back(before)
+            raise
+
+    def _current(self) -> Segment:
+        """The segment that the next line goes to."""
+        segment = self._segment
+        assert segment is not None
+        return self._rotate(segment) if segment.size >= self._rotate_at else segment
+
+    def _rescue(self, parked: list[Parked]) -> Kept:
+        """The disk takes no lines: ends go into the reserve, beginnings are forgotten, for nothing of their calls has left yet."""
+        beginnings = ends = True
+        for line in parked:
+            if line.closing is None:
+                self._open.pop(line.call, None)
+                if line.kind == b"intent":
+                    self._forgotten.add(line.call)
+                beginnings = beginnings and line.kind != b"intent"
+            else:
+                try:
+                    self._set_aside(line.closing, line.members)
+                    self._open.pop(line.call, None)
+                except GateError:
+                    ends = False
+        return Kept(beginnings, ends)
+
+    def _park(self, line: Parked) -> None:
+        if not self._parked and self._later is not None:
+            self._later()
+        self._parked.append(line)
+
+    def _put(self, kind: bytes, members: bytes, call: str) -> None:
         if self._failure and not self._recovers():
             raise self._refusal()
+        if self._later is not None:
+            self._park(Parked(kind, members, None, call))
+            return
         try:
             self._append(kind, members)
         except OSError as error:
@@ -153,11 +225,7 @@ class FileJournal:
             raise self._refusal() from error
 
     def _append(self, kind: bytes, members: bytes) -> None:
-        segment = self._segment
-        assert segment is not None
-        if segment.size >= self._rotate_at:
-            segment = self._rotate(segment)
-        segment.append(self._chain.line(kind, members))
+        self._current().append(self._chain.line(kind, members))
         self._chain.take()
 
     def _set_aside(self, closing: Closing, members: bytes) -> None:

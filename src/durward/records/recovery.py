@@ -17,7 +17,8 @@ import msgspec
 from durward.records import layout
 from durward.records.chain import Link, read_link
 from durward.records.following import Follower
-from durward.records.journal import FileJournal, Posted, unknown
+from durward.records.journal import FileJournal, unknown
+from durward.records.pending import Posted
 
 EVERY_SECONDS = 5.0
 STOP_SECONDS = 2.0

@@ -29,7 +29,7 @@ class Edge:
         self, app: App, clock: Clock, bounds: Bounds, on_refused: OnRefused, batch: Batch | None = None
     ) -> None:
         self._clock = clock
-        self._shared = Shared(app, bounds, on_refused, batch or Turn().batch)
+        self._shared = Shared(app, bounds, on_refused, batch or Turn().callers)
         self._shared.date = date_line(clock.time())
         self._last = clock.monotonic()
         self._servers: list[asyncio.Server] = []

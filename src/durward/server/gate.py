@@ -56,9 +56,11 @@ class Gate:
                 keys.add(digest, Principal(agent.name, agent.tenant, agent.team, agent.app))
         self._agents = Agents(self._state, keys, frozenset(agent.name for agent in settings.agents), clock)
         self._agents.know(state.keys(clock.time()))
-        self._journal = FileJournal(folder, socket.gethostname(), clock, load_signer(folder))
+        signer = load_signer(folder)
+        self._journal = FileJournal(folder, socket.gethostname(), clock, signer, later=self._turn.schedule)
+        self._turn.guard(self._journal.commit)
         self._recovery = RecoveryThread(self._journal, folder)
-        self._upstreams = PooledUpstreams(clock, settings.ca_file, batch=self._turn.batch)
+        self._upstreams = PooledUpstreams(clock, settings.ca_file, batch=self._turn.upstreams)
         snapshot = Snapshot(settings, os.environ, self._state, clock)
         self._gateway = Gateway(snapshot, keys, self._journal, self._upstreams, clock, SystemRandom())
         self._silent = False
@@ -66,7 +68,7 @@ class Gate:
     async def run(self, pair_end: socket.socket, listener: socket.socket) -> None:
         """Serve until it is time to leave; then finish the calls, and close what they leaned on."""
         bounds = Bounds(body_memory=body_memory())
-        edge = Edge(self._gateway.handle, self._clock, bounds, Refusals(self._clock).note, self._turn.batch)
+        edge = Edge(self._gateway.handle, self._clock, bounds, Refusals(self._clock).note, self._turn.callers)
         life = Life("gate", self._obey)
         life.begin(self._beat())
         await life.start(edge, pair_end, listener)

@@ -6,44 +6,88 @@ wake it once; pieces for one socket even leave as one.
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Protocol, cast
+
+from durward.calls.errors import GateError
+from durward.records.pending import ALL_KEPT, Kept
 
 HELD_BYTES = 64 * 1024
 """A socket's pieces wait only up to this size, so that its transport can say when it has enough."""
 
 
 class Turn:
-    """Collects what is written until the loop has done all that was ready."""
+    """Collects what is written until the loop has done all that was ready; then the journal's lines come first.
+
+    `guard` is what keeps those lines. What it could not keep holds back what hangs on it: the requests of calls whose beginning is in no
+    file, the answers of calls whose end is in none.
+    """
 
     def __init__(self) -> None:
-        self._waiting: list[Callable[[], None]] = []
+        self._waiting: list[Batched] = []
+        self._scheduled = False
+        self._guard: Callable[[], Kept] = _nothing_to_keep
 
-    def later(self, flush: Callable[[], None]) -> None:
-        """Call `flush` at the end of this turn, in the order in which it was asked."""
-        if not self._waiting:
+    def guard(self, commit: Callable[[], Kept]) -> None:
+        """Have `commit` called before anything leaves."""
+        self._guard = commit
+
+    def schedule(self) -> None:
+        """See to it that this turn has an end."""
+        if not self._scheduled:
+            self._scheduled = True
             asyncio.get_running_loop().call_soon(self._end)
-        self._waiting.append(flush)
+
+    def later(self, batched: "Batched") -> None:
+        """Write out what `batched` holds at the end of this turn, in the order in which it was asked."""
+        self._waiting.append(batched)
+        self.schedule()
 
     def _end(self) -> None:
+        self._scheduled = False
+        self.commit()
         waiting, self._waiting = self._waiting, []
-        for flush in waiting:
+        for batched in waiting:
             try:
-                flush()
+                batched.write_out()
             except Exception as error:
                 # A bug with one socket; those that wait behind it lose nothing.
                 asyncio.get_running_loop().call_exception_handler({"message": "A write failed", "exception": error})
 
-    def batch(self, transport: asyncio.BaseTransport) -> asyncio.Transport:
-        """The same transport, whose writes wait for the turn's end."""
-        return cast(asyncio.Transport, Batched(cast(asyncio.Transport, transport), self))
+    def commit(self) -> None:
+        """Keep the journal's lines; drop what may not leave without those that could not be kept."""
+        kept = self._guard()
+        if kept is not ALL_KEPT:
+            for batched in self._waiting:
+                if not (kept.beginnings if batched.upstream else kept.ends):
+                    batched.lose()
+
+    def callers(self, transport: asyncio.BaseTransport) -> asyncio.Transport:
+        """A caller's transport, whose writes wait for the turn's end."""
+        return cast(asyncio.Transport, Batched(cast(asyncio.Transport, transport), self, upstream=False))
+
+    def upstreams(self, transport: asyncio.BaseTransport) -> asyncio.Transport:
+        """An upstream's transport, whose writes wait for the turn's end."""
+        return cast(asyncio.Transport, Batched(cast(asyncio.Transport, transport), self, upstream=True))
+
+
+def _nothing_to_keep() -> Kept:
+    return ALL_KEPT
+
+
+class Failing(Protocol):
+    """The protocol of an upstream's transport, as far as it is needed here."""
+
+    def fail(self, error: BaseException) -> None:
+        """Close at once; who waits gets `error`."""
 
 
 class Batched:
     """A transport that writes at the end of a turn. All but writing goes straight to the one beneath."""
 
-    __slots__ = ("_held", "_pieces", "_transport", "_turn")
+    __slots__ = ("_held", "_pieces", "_transport", "_turn", "upstream")
 
-    def __init__(self, transport: asyncio.Transport, turn: Turn) -> None:
+    def __init__(self, transport: asyncio.Transport, turn: Turn, upstream: bool) -> None:
+        self.upstream = upstream
         self._transport = transport
         self._turn = turn
         self._pieces: list[bytes] = []
@@ -53,7 +97,7 @@ class Batched:
         """Written when the turn ends, or before the transport is closed."""
         pieces = self._pieces
         if not pieces:
-            self._turn.later(self.flush)
+            self._turn.later(self)
         pieces.append(data)
         self._held += len(data)
         if self._held > HELD_BYTES:
@@ -65,7 +109,23 @@ class Batched:
             self.write(piece)
 
     def flush(self) -> None:
-        """Write now. A transport that was closed meanwhile takes nothing."""
+        """Write now, before the turn ends."""
+        if self._pieces:
+            self._turn.commit()
+            self.write_out()
+
+    def lose(self) -> None:
+        """Drop what was written: what the journal should say of it could not be kept."""
+        if not self._pieces:
+            return
+        if self.upstream:
+            error = GateError("The journal cannot be written.", reason="journal_unavailable")
+            cast(Failing, self._transport.get_protocol()).fail(error)
+        else:
+            self.abort()
+
+    def write_out(self) -> None:
+        """Write what is held. A transport that was closed meanwhile takes nothing."""
         pieces = self._pieces
         if not pieces:
             return
