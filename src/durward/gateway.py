@@ -39,6 +39,7 @@ from durward.upstreams.request import Outbound
 
 WHOLE_ANSWER_LIMIT = 16 * 2**20
 """A plain answer is read whole up to this size; a larger one is passed on as it comes, its usage estimated."""
+DENIED_BY_RULE = "A deny rule wins over every allow rule: ask the operator to change it, if the call should pass."
 LISTED: tuple[Action, ...] = ("generate", "embed", "count")
 """A listing shows a model that the agent may use in any of these ways."""
 
@@ -118,7 +119,11 @@ class Gateway:
             raise self._suggesting(error, arrival, principal, asked) from None
         entry.decided(course.resource, course.decision)
         if not course.decision.allows:
-            raise Refused(course.decision.message, rule=course.decision.rule)
+            raise Refused(
+                course.decision.message,
+                rule=course.decision.rule,
+                remedy=DENIED_BY_RULE if course.decision.rule else "",
+            )
         if asked.place is not None or asked.objects:
             holders = await snapshot.ownership.holders(principal, course.resource, asked)
             course = course.within(holders)
