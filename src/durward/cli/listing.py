@@ -2,10 +2,11 @@
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
-from time import time
+from time import sleep, time
 from typing import Annotated, NamedTuple
 
 import typer
@@ -38,6 +39,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 AGO = re.compile(r"(\d{1,6})(s|m|h|d|w)")
 UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+NOTICEABLE = 20
+"""Pauses after which somebody wonders what is going on: a second or more."""
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -64,7 +67,7 @@ def data_dir_of(where: Path | None) -> Path:
 @contextmanager
 def fresh_index(data_dir: Path) -> Iterator[Index]:
     """The index, with all that the journal held just now, or a word on standard error of how much it lacks."""
-    lacking = catch_up(data_dir)
+    lacking = catch_up(data_dir, _patience())
     if lacking:
         tell(f"The index is {lacking / 2**20:.1f} MiB of journal behind; the newest calls are missing here.")
     index = Index(data_dir)
@@ -72,6 +75,18 @@ def fresh_index(data_dir: Path) -> Iterator[Index]:
         yield index
     finally:
         index.close()
+
+
+def _patience() -> Callable[[float], None]:
+    """A pause that says what is waited for once it has become noticeable."""
+    pauses = count(1)
+
+    def pause(seconds: float) -> None:
+        if next(pauses) == NOTICEABLE:
+            tell("Waiting until the index holds the newest calls …")
+        sleep(seconds)
+
+    return pause
 
 
 def moment(since: str) -> int:

@@ -78,10 +78,10 @@ def bar(record: Record, first: float, length: float) -> Text:
         return min(BAR, round(ms / length * BAR))
 
     begin = milliseconds(record.time) - first
-    took = record.duration_ms or 0.0
-    answered = took if record.first_byte_ms is None else min(took, record.first_byte_ms)
     left = min(at(begin), BAR - 1)
-    right = max(left + 1, at(begin + took))
-    middle = min(max(at(begin + answered), left), right - (record.first_byte_ms is not None))
+    right = max(left + 1, at(begin + (record.duration_ms or 0)))
+    middle = right
+    if record.first_byte_ms is not None:
+        middle = min(max(at(begin + record.first_byte_ms), left), right - 1)
     style = shown.OUTCOMES.get(record.outcome, "")
     return Text.assemble(" " * left, ("─" * (middle - left), style), ("━" * (right - middle), style))

@@ -14,7 +14,7 @@ from durward.records.lines import Record, as_json
 from durward.records.tail import Tail
 
 LOOK_SECONDS = 0.2
-WIDTHS = (8, 8, 8, 16, 8, 7, 12, 6)
+WIDTHS = (8, 8, 8, 15, 8, 8, 12, 6)
 """Of the columns, as there is no telling what comes: a line of 80."""
 
 
