@@ -24,7 +24,7 @@ GOVERNED = Governed(
 )
 PLAIN = frozenset({"contents", "generationConfig", "systemInstruction", "tools", "toolConfig", "safetySettings"})
 CONTENTS = ("contents", "content")
-FURTHER = frozenset(["model", "tools", *TWO_NAMES, *TWO_NAMES.values()])
+FURTHER = frozenset(["model", "tools", "systemInstruction", "system_instruction", "cachedContent", "cached_content"])
 DECLARED_TOOLS = frozenset({"functionDeclarations", "function_declarations"})
 """Every other tool runs at the provider."""
 STORE_TOOLS = frozenset({"fileSearch", "file_search"})
@@ -151,11 +151,15 @@ class _Reading:
             if name in members:
                 request.text_bytes += size(members[name])
                 self._walk(self._read(members, name, _contents))
-        if FURTHER.isdisjoint(members):
-            return
         if (config := _named(members, "generationConfig")) is not None:
             request.text_bytes += size(members[config])
             request.max_output = _bound(typed(members, config, _config))
+        if not FURTHER.isdisjoint(members):
+            self._read_further(members)
+
+    def _read_further(self, members: Members) -> None:
+        """The members that the smallest request does not have."""
+        request = self._request
         if (system := _named(members, "systemInstruction")) is not None:
             request.text_bytes += size(members[system])
             self._walk(self._read(members, system, _content))

@@ -76,19 +76,22 @@ def read_usage(raw: msgspec.Raw) -> Usage | None:
 def _split(reported: _Reported) -> dict[str, int]:
     """Tokens of a modality with a price of its own; cached ones are counted in the prompt's details too."""
     split: dict[str, int] = {}
-    _add(split, reported.prompt_tokens_details or reported.prompt_token_details, "input")
+    if details := reported.prompt_tokens_details or reported.prompt_token_details:
+        _add(split, details, "input")
     if reported.cache_tokens_details is not None:
         for detail in reported.cache_tokens_details:
             if (word := PRICED_APART.get(detail.modality)) is not None and detail.token_count:
                 split[f"{word}_cached_input"] = split.get(f"{word}_cached_input", 0) + detail.token_count
                 split[f"{word}_input"] = max(0, split.get(f"{word}_input", 0) - detail.token_count)
-    _add(split, reported.tool_use_prompt_tokens_details, "input")
-    _add(split, reported.candidates_tokens_details, "output")
+    if reported.tool_use_prompt_tokens_details:
+        _add(split, reported.tool_use_prompt_tokens_details, "input")
+    if reported.candidates_tokens_details:
+        _add(split, reported.candidates_tokens_details, "output")
     return split
 
 
-def _add(split: dict[str, int], details: Details, kind: str) -> None:
-    for detail in details or ():
+def _add(split: dict[str, int], details: list[_Modality], kind: str) -> None:
+    for detail in details:
         if detail.modality != "TEXT" and (word := PRICED_APART.get(detail.modality)) is not None and detail.token_count:
             split[f"{word}_{kind}"] = split.get(f"{word}_{kind}", 0) + detail.token_count
 
