@@ -61,7 +61,7 @@ def serving(answer: Callable[[Asked], Said]) -> Iterator[Upstream]:
             for piece in said.cut(said.body):
                 self.wfile.write(piece)
 
-        do_GET = do_HEAD = do_POST = _answer  # noqa: N815
+        do_CONNECT = do_DELETE = do_GET = do_HEAD = do_POST = do_PUT = _answer  # noqa: N815
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """The test's own output is enough."""
