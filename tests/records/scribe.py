@@ -1,11 +1,15 @@
 """What tests of records write with: a clock that stands still until it is told, calls, and a journal over them."""
 
+import errno
+import os
 import random
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from durward.calls.identifiers import uuid7
 from durward.calls.record import Closing, Opening
@@ -14,6 +18,7 @@ from durward.records import layout
 from durward.records.chain import GENESIS, read_link
 from durward.records.heads import Signer, load_signer
 from durward.records.journal import FileJournal
+from durward.records.segment import RESERVED
 from durward.records.times import timestamp
 
 BEGIN = 1_795_000_000.0
@@ -31,6 +36,32 @@ class Watch:
 
     def monotonic(self) -> float:
         return self.now
+
+
+class Disk:
+    """A disk that is full, or broken, until it is mended; the reserve's room is ours all the same, unless that breaks too."""
+
+    def __init__(self) -> None:
+        self.error = 0
+        self.bytes_left: int | None = None
+        self.spares_reserve = True
+        self.asked = 0
+
+    def write(self, fd: int, data: bytes) -> int:
+        if self.spares_reserve and os.fstat(fd).st_size == RESERVED:
+            return os.write(fd, data)
+        self.asked += 1
+        if self.error:
+            raise OSError(self.error, os.strerror(self.error))
+        if self.bytes_left is not None:
+            if not self.bytes_left:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            data = data[: self.bytes_left]
+            self.bytes_left -= len(data)
+        return os.write(fd, data)
+
+    def mend(self) -> None:
+        self.error, self.bytes_left, self.spares_reserve = 0, None, True
 
 
 class Calls:
@@ -115,3 +146,8 @@ def kinds(lines: bytes) -> list[str]:
         seq, prev = link.seq, link.hash
         found.append(link.kind)
     return found
+
+
+def lines(written: FileJournal) -> list[dict[str, object]]:
+    """What a writer's lines hold."""
+    return [msgspec.json.decode(line) for line in content(written).splitlines()]

@@ -199,6 +199,10 @@ class FileJournal:
                 if line.kind == b"intent":
                     self._forgotten.add(line.call)
                 beginnings = beginnings and line.kind != b"intent"
+            elif line.call in self._forgotten:
+                # It began and ended within the turn, and neither is kept.
+                self._forgotten.discard(line.call)
+                ends = False
             else:
                 try:
                     self._set_aside(line.closing, line.members)
