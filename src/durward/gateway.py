@@ -13,7 +13,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from durward.calls.decision import Decision
-from durward.calls.errors import CallerError, DurwardError, GateError, Refused, UpstreamError
+from durward.calls.errors import DENIED_BY_RULE, CallerError, DurwardError, GateError, Refused, UpstreamError
 from durward.calls.identifiers import uuid7
 from durward.calls.ports import Clock, Exchange, Journal, Random, RequestHead, UpstreamAnswer, Upstreams
 from durward.calls.principal import Principal
@@ -39,7 +39,6 @@ from durward.upstreams.request import Outbound
 
 WHOLE_ANSWER_LIMIT = 16 * 2**20
 """A plain answer is read whole up to this size; a larger one is passed on as it comes, its usage estimated."""
-DENIED_BY_RULE = "A deny rule wins over every allow rule: ask the operator to change it, if the call should pass."
 LISTED: tuple[Action, ...] = ("generate", "embed", "count")
 """A listing shows a model that the agent may use in any of these ways."""
 

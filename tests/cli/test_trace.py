@@ -74,7 +74,7 @@ def test_a_denial_is_told_with_its_rule_reason_and_remedy(story: Story, tmp_path
     facts = told(said.lines)
     assert facts["decision"] == "deny, rule no deletes"
     assert facts["result"] == "refused 403, denied"
-    assert facts["remedy"].startswith("Ask the operator")
+    assert facts["remedy"].startswith("A deny rule wins over every allow rule")
     assert "tree" not in facts
     assert len([line for line in said.lines if story.denied.id in line]) == 1
 

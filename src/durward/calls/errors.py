@@ -92,6 +92,10 @@ REASONS: dict[str, ReasonFacts] = {
 """The closed list. `docs/reference/reasons.md` is generated from it; an anchor is the reason's own name."""
 
 
+DENIED_BY_RULE = "A deny rule wins over every allow rule: ask the operator to change it, if the call should pass."
+"""The remedy of `denied` where a rule said so, not the lack of one."""
+
+
 class DurwardError(Exception):
     """A call (or a command) that cannot go on.
 

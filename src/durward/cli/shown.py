@@ -4,7 +4,7 @@ import unicodedata
 
 from rich.text import Text
 
-from durward.calls.errors import REASONS
+from durward.calls.errors import DENIED_BY_RULE, REASONS
 from durward.calls.usage import Tokens
 from durward.records.lines import Record
 from durward.records.queries import SHORT
@@ -102,6 +102,8 @@ def remedy(record: Record) -> str:
     """What to do about a call that did not go well, "" where there is nothing to say."""
     if record.outcome in {"ok", "unknown", None} or record.reason not in REASONS:
         return ""
+    if record.reason == "denied" and record.rule:
+        return DENIED_BY_RULE
     return REASONS[record.reason].remedy
 
 
