@@ -7,26 +7,31 @@ from pathlib import Path
 
 import msgspec
 
-from bench.processes import BenchError
 from durward.calls.identifiers import uuid7
-from durward.calls.ports import Journal
 from durward.calls.record import Closing, Opening
 from durward.calls.usage import Attempt, Tokens
+from durward.records.heads import load_signer
+from durward.records.journal import FileJournal
+from durward.server.clock import SystemClock
 
 USAGE = msgspec.Raw(b'{"prompt_tokens":231,"completion_tokens":16,"total_tokens":247}')
 BETWEEN = 0.05
 """Seconds between two calls: a million are half a day."""
+CALLS_A_HEAD = 1_000
 
 
 def make(data_dir: Path, calls: int) -> None:
     """Write the journal of so many calls, the last one just now, into an empty data folder."""
-    journal = _journal(data_dir)
+    journal = FileJournal(data_dir, "bench", SystemClock(), load_signer(data_dir))
     choose = random.Random(0)
     begin = time.time() - calls * BETWEEN
     for number in range(calls):
         opening, closing = call(begin + number * BETWEEN, choose)
         journal.intent(opening)
         journal.settle(closing)
+        if number % CALLS_A_HEAD == 0:
+            journal.tick()
+    journal.close()
 
 
 def call(at: float, choose: random.Random) -> tuple[Opening, Closing]:
@@ -65,7 +70,3 @@ def call(at: float, choose: random.Random) -> tuple[Opening, Closing]:
         usage=USAGE,
     )
     return opening, closing
-
-
-def _journal(data_dir: Path) -> Journal:
-    raise BenchError(f"no journal can be written to {data_dir}: there is no writer yet")

@@ -131,7 +131,8 @@ def settle_estate(writer: Path) -> Estate:
             # A segment that was begun and got no line: the one before is the last.
             continue
         end = _bring_in_reserve(writer, path)
-        return Estate(end, _left_open(writer, number), cut)
+        # A writer that ended in order has left no call open.
+        return Estate(end, {} if end and end.kind == "close" else _left_open(writer, number), cut)
     return Estate(None, {}, 0)
 
 
