@@ -117,8 +117,9 @@ class Relay(msgspec.Struct, gc=False):
                     "The upstream ended its stream before the answer was complete.", reason="upstream_cut"
                 )
             self.bytes_out += len(rest)
-            settle(reader.error)
-            self.reader = None
+            if self.reader is not None:
+                settle(reader.error)
+                self.reader = None
             await self._release(rest)
             self.exchange.end()
         finally:
