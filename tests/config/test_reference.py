@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from durward.config import reasons
 from durward.config.explain import sections
 from durward.config.later import LATER
 from durward.config.reference import FOLDER, PAGE, SCHEMA, page, schema, write
@@ -12,14 +13,14 @@ from durward.config.reference import FOLDER, PAGE, SCHEMA, page, schema, write
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("name,text", [(PAGE, page()), (SCHEMA, schema())])
+@pytest.mark.parametrize("name,text", [(PAGE, page()), (SCHEMA, schema()), (reasons.PAGE, reasons.page())])
 def test_the_files_are_fresh(name: str, text: str) -> None:
     assert (ROOT / FOLDER / name).read_text("utf-8") == text, "run scripts/reference"
 
 
-def test_both_files_are_written(tmp_path: Path) -> None:
+def test_all_files_are_written(tmp_path: Path) -> None:
     write(tmp_path)
-    assert {path.name for path in (tmp_path / FOLDER).iterdir()} == {PAGE, SCHEMA}
+    assert {path.name for path in (tmp_path / FOLDER).iterdir()} == {PAGE, SCHEMA, reasons.PAGE}
 
 
 def test_every_key_is_documented() -> None:

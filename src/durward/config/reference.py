@@ -1,4 +1,7 @@
-"""The reference documentation of the file and its JSON Schema for editors, both from the schema itself: `scripts/reference`."""
+"""The reference documentation: of the file and its JSON Schema for editors, both from the schema itself; of reasons, from their list.
+
+`scripts/reference` writes it.
+"""
 
 import json
 from pathlib import Path
@@ -6,7 +9,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from durward.config import grammar, places, references, resources
+from durward.config import grammar, places, reasons, references, resources
 from durward.config.explain import sections
 from durward.config.families import PRICE_TABLES
 from durward.config.fields import FORM
@@ -25,11 +28,12 @@ A change needs a restart. What is not *required* has a default. This page is gen
 
 
 def write(root: Path) -> None:
-    """Write both files below a checkout."""
+    """Write all files below a checkout."""
     folder = root / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     (folder / PAGE).write_text(page(), "utf-8")
     (folder / SCHEMA).write_text(schema(), "utf-8")
+    (folder / reasons.PAGE).write_text(reasons.page(), "utf-8")
 
 
 def schema() -> str:
