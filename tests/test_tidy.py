@@ -37,7 +37,17 @@ IMPURE = {
     *("shutil", "signal", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "threading", "time", "uvloop"),
 }
 # Folders of tests that follow something else than the source tree.
-FREE_TEST_FOLDERS = {"bench", "clients", "golden", "hostile", "kill", "peers", "playbooks", "properties", "simulation"}
+FREE_TEST_FOLDERS = {
+    "bench",
+    "clients",
+    "faults",
+    "golden",
+    "hostile",
+    "peers",
+    "playbooks",
+    "properties",
+    "simulation",
+}
 FREE_TESTS = {"test_tidy.py", "test_behaviours.py"}
 LEFTOVER = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XXX|HACK)\b")
 SILENCED = re.compile(r"#\s*(?:ruff:|noqa\s*$|noqa:.*\b(?:C901|PLR09\d\d)\b|type:\s*ignore(?!\[))")
