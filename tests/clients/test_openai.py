@@ -210,18 +210,6 @@ def test_a_stream_that_the_upstream_cuts_raises_and_is_recorded_as_cut(durward: 
     assert record["estimated"]
 
 
-def test_a_caller_that_hangs_up_is_settled_with_what_it_saw(durward: Gate, client: OpenAI) -> None:
-    asked: Any = [{"role": "user", "content": "Tell me of rivers."}]
-    with durward.recording() as records:
-        stream = client.chat.completions.create(model="gpt-4o-mini", messages=asked, stream=True, n=8)
-        next(iter(stream))
-        stream.close()
-    (record,) = records
-    # The rest may have been on its way already, whole.
-    assert record["outcome"] in ("cut", "ok")
-    assert record["tokens"]["input"] > 0
-
-
 @pytest.mark.parametrize("name", ["cached_and_reasoned", "host_counts_hits", "tool_call", "text"])
 def test_every_kind_of_token_that_a_provider_tells(durward: Gate, client: OpenAI, own: Upstream, name: str) -> None:
     own.asked.clear()

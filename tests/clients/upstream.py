@@ -33,6 +33,8 @@ class Upstream:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.asked: list[Asked] = []
+        self.left: list[Asked] = []
+        """Whose answer the gate did not wait for."""
 
 
 @contextmanager
@@ -58,8 +60,12 @@ def serving(answer: Callable[[Asked], Said]) -> Iterator[Upstream]:
                 return
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
-            for piece in said.cut(said.body):
-                self.wfile.write(piece)
+            try:
+                for piece in said.cut(said.body):
+                    self.wfile.write(piece)
+            except ConnectionError:
+                upstream.left.append(asked)
+                self.close_connection = True
 
         do_CONNECT = do_DELETE = do_GET = do_HEAD = do_POST = do_PUT = _answer  # noqa: N815
 
