@@ -39,6 +39,11 @@ PLAIN = (CHAT, MESSAGES, GEMINI, API)
 STREAMS = (STREAM, MESSAGES_STREAM, GEMINI_STREAM, API_STREAM)
 
 
+def trace_of(number: int) -> str:
+    """A trace id to know a call by."""
+    return f"{number + 1:032x}"
+
+
 class Answer:
     """What has come of an answer so far."""
 

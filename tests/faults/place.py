@@ -18,7 +18,6 @@ Found = TypeVar("Found")
 
 CREDENTIAL = "sk-credential-of-the-faults"
 PRICES = {"model/*": {"input": 1.0, "output": 4.0, "cached_input": 0.1, "cache_write": 1.25}}
-TIMEOUTS = {"connect": "2s", "first_byte": "1s", "between_chunks": "1s"}
 
 
 async def until(look: Callable[[], Found], what: str) -> Found:
@@ -33,11 +32,14 @@ async def until(look: Callable[[], Found], what: str) -> Found:
         await asyncio.sleep(0.005)
 
 
-def write_config(folder: Path, port: int, **changes: Any) -> None:
-    """Every wire and an API at one provider, an agent that may do everything but use the model `forbidden`."""
+def write_config(folder: Path, port: int, patience: str = "60s", **changes: Any) -> None:
+    """Every wire and an API at one provider, an agent that may do everything but use the model `forbidden`.
+
+    `patience` is how long a provider may be silent.
+    """
     root = f"http://127.0.0.1:{port}"
     credential: dict[str, Any] = {"credential": "env:FAULTS_CREDENTIAL"}
-    wire = credential | {"timeouts": TIMEOUTS}
+    wire = credential | {"timeouts": {"first_byte": patience, "between_chunks": patience}}
     file: dict[str, Any] = {
         "version": 1,
         "listen": "127.0.0.1:0",
@@ -69,10 +71,12 @@ async def started(folder: Path, **environment: str) -> Running:
 
 
 @asynccontextmanager
-async def durward(folder: Path, seed: int = 0, **changes: Any) -> AsyncIterator[tuple[Running, Provider]]:
+async def durward(
+    folder: Path, seed: int = 0, patience: str = "60s", **changes: Any
+) -> AsyncIterator[tuple[Running, Provider]]:
     """A Durward that is ready, and the provider behind it."""
     async with providing(seed) as provider:
-        write_config(folder, provider.port, **changes)
+        write_config(folder, provider.port, patience, **changes)
         running = await started(folder)
         try:
             yield running, provider

@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import re
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -32,7 +33,7 @@ class Arrival:
         self.manner = manner[1].decode() if manner else ""
         self.finished = False
         self.gone_at = 0.0
-        """When the gate closed the connection with the answer under way, on the loop's clock."""
+        """When the gate closed the connection with the answer under way, in monotonic time."""
         self.gone = asyncio.Event()
 
     @property
@@ -120,7 +121,7 @@ class _Connection(asyncio.Protocol):
         if self._task is not None:
             self._task.cancel()
         if self._arrival is not None:
-            self._arrival.gone_at = asyncio.get_running_loop().time()
+            self._arrival.gone_at = time.monotonic()
             self._arrival.gone.set()
 
     async def _answer(self, arrival: Arrival) -> None:
@@ -128,7 +129,7 @@ class _Connection(asyncio.Protocol):
             await (self._provider.let.wait() if arrival.manner == "held" else asyncio.Event().wait())
         for number, piece in enumerate(pieces(arrival)):
             if number:
-                await asyncio.sleep(self._provider.pause())
+                await asyncio.sleep(0.0 if arrival.manner == "bytes" else self._provider.pause())
             if number == 2 and arrival.manner == "held-inside":
                 await self._provider.let.wait()
             self.transport.write(piece)
@@ -167,7 +168,7 @@ def _framed(arrival: Arrival) -> Iterator[bytes]:
         yield head + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
         return
     yield head + b"Transfer-Encoding: chunked\r\n\r\n"
-    for event in _events(arrival):
+    for event in events(arrival):
         yield b"%x\r\n%b\r\n" % (len(event), event)
     yield b"0\r\n\r\n"
 
@@ -211,7 +212,8 @@ def _gemini(text: str, reason: str, usage: dict[str, int] | None) -> dict[str, A
     return found | ({"usageMetadata": usage} if usage else {})
 
 
-def _events(arrival: Arrival) -> list[bytes]:
+def events(arrival: Arrival) -> list[bytes]:
+    """The pieces of a stream's body."""
     given, made = tokens_of(arrival.trace)
     if arrival.path.endswith("/messages"):
         return _anthropic_events(given, made)
