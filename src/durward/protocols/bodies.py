@@ -60,9 +60,10 @@ async def read_asked(exchange: Exchange, arrival: Arrival) -> Asked:
 
 def _check_names(request: ModelRequest) -> None:
     """Names are kept, in records and in bounded tables, so each is bounded too."""
-    if len(request.model) > MODEL_NAME_LIMIT or any(len(name) > MODEL_NAME_LIMIT for name in request.further_models):
+    further = request.further_models
+    if len(request.model) > MODEL_NAME_LIMIT or (further and max(map(len, further)) > MODEL_NAME_LIMIT):
         raise CallerError(f"A model's name has more than {MODEL_NAME_LIMIT} characters.", param="model")
-    if len(request.further_models) > FURTHER_MODELS_LIMIT:
+    if len(further) > FURTHER_MODELS_LIMIT:
         raise CallerError(f"The body names more than {FURTHER_MODELS_LIMIT} further models.")
 
 
