@@ -5,6 +5,7 @@ before it, which hold `prev`, the hash of the line before. So a line's hash cove
 """
 
 import re
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -27,36 +28,41 @@ class Link(NamedTuple):
 
 
 class Chain:
-    """The end of a chain that is being written. A line counts only once it is `taken`, so that one that cannot be written leaves no gap."""
+    """The end of a chain that is being written. Lines count only once they are taken, so that those that cannot be written leave no gap."""
 
-    __slots__ = ("_begin", "_digest", "prev", "seq")
+    __slots__ = ("_begin", "_made", "prev", "seq")
 
     def __init__(self, writer: str) -> None:
         self._begin = b'{"v":1,"writer":"%b","seq":' % writer.encode()
-        self._digest = GENESIS
+        self._made = 0, GENESIS
         self.seq = 0
         """Of the last line."""
         self.prev = GENESIS
         """The hash of the last line."""
 
+    def lines(self, entries: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """The next lines, with their ends: for each its type, and its JSON members without the braces and without a line feed in them."""
+        begin, seq, prev = self._begin, self.seq, self.prev
+        pieces: list[bytes] = []
+        for kind, members in entries:
+            seq += 1
+            body = b'%b%d,"prev":"%b","type":"%b",%b' % (begin, seq, prev, kind, members)
+            prev = sha256(body).hexdigest().encode()
+            pieces += (body, b',"hash":"', prev, b'"}\n')
+        self._made = seq, prev
+        return b"".join(pieces)
+
     def line(self, kind: bytes, members: bytes) -> bytes:
-        """The next line, with its end. `members` are JSON members without the braces, without a line feed in them."""
-        body = b'%b%d,"prev":"%b","type":"%b",%b' % (self._begin, self.seq + 1, self.prev, kind, members)
-        self._digest = digest = sha256(body).hexdigest().encode()
+        """The next line."""
+        seq = self.seq + 1
+        body = b'%b%d,"prev":"%b","type":"%b",%b' % (self._begin, seq, self.prev, kind, members)
+        digest = sha256(body).hexdigest().encode()
+        self._made = seq, digest
         return b'%b,"hash":"%b"}\n' % (body, digest)
 
-    def mark(self) -> tuple[int, bytes]:
-        """Where the chain ends now, for `go_back`."""
-        return self.seq, self.prev
-
-    def go_back(self, mark: tuple[int, bytes]) -> None:
-        """Forget the lines taken since; none of them was written."""
-        self.seq, self.prev = mark
-
     def take(self) -> None:
-        """The line made last has been written."""
-        self.seq += 1
-        self.prev = self._digest
+        """The lines made last have been written."""
+        self.seq, self.prev = self._made
 
 
 def read_link(line: bytes) -> Link | None:

@@ -23,7 +23,7 @@ from durward.records.chain import Chain
 from durward.records.heads import Signer, signed_bytes
 from durward.records.pending import ALL_KEPT, Kept, Parked, Posted
 from durward.records.segment import Reserve, Segment, Write
-from durward.records.times import timestamp
+from durward.records.times import time_member, timestamp
 
 SEGMENT_BYTES = 64 * 2**20
 PROBE_SECONDS = 1.0
@@ -86,18 +86,18 @@ class FileJournal:
 
     def settle(self, closing: Closing) -> None:
         """An intent's end. Raises GateError `journal_unavailable` where even the reserve is full; the call will then be `unknown`."""
-        if closing.id in self._forgotten:
+        if self._forgotten and closing.id in self._forgotten:
             self._forgotten.discard(closing.id)
             raise self._refusal()  # its intent could not be kept: nothing of the call went anywhere
-        members = b'"time":"%b",%b' % (timestamp(self._clock.time()).encode(), _closing(closing))
-        if self._later is not None and not self._failure:
-            self._park(Parked(b"settle", members, closing, closing.id))
-            return
+        members = _closing(closing)
         if self._failure:
             self._set_aside(closing, members)
+        elif self._later is not None:
+            self._park((b"settle", members, closing, closing.id))
+            return
         else:
             try:
-                self._append(b"settle", members)
+                self._append(b"settle", self._now() + members)
             except OSError as error:
                 self._fail(error)
                 self._set_aside(closing, members)
@@ -158,31 +158,22 @@ class FileJournal:
         parked, self._parked = self._parked, []
         if not parked:
             return ALL_KEPT
+        now = self._now()
         try:
             if self._failure:
                 raise OSError(self._failure)
-            self._append_all(self._current(), parked)
+            segment = self._current()
+            entries = [(kind, members if end is None else now + members) for kind, members, end, _ in parked]
+            segment.append(self._chain.lines(entries))
         except OSError as error:
             if not self._failure:
                 self._fail(error)
             return self._rescue(parked)
-        for line in parked:
-            if line.closing is not None:
-                self._open.pop(line.call, None)
+        self._chain.take()
+        for _, _, end, call in parked:
+            if end is not None:
+                self._open.pop(call, None)
         return ALL_KEPT
-
-    def _append_all(self, segment: Segment, parked: list[Parked]) -> None:
-        chain = self._chain
-        before = chain.mark()
-        lines = []
-        for line in parked:
-            lines.append(chain.line(line.kind, line.members))
-            chain.take()
-        try:
-            segment.append(b"".join(lines))
-        except OSError:
-            chain.go_back(before)
-            raise
 
     def _current(self) -> Segment:
         """The segment that the next line goes to."""
@@ -193,20 +184,20 @@ class FileJournal:
     def _rescue(self, parked: list[Parked]) -> Kept:
         """The disk takes no lines: ends go into the reserve, beginnings are forgotten, for nothing of their calls has left yet."""
         beginnings = ends = True
-        for line in parked:
-            if line.closing is None:
-                self._open.pop(line.call, None)
-                if line.kind == b"intent":
-                    self._forgotten.add(line.call)
-                beginnings = beginnings and line.kind != b"intent"
-            elif line.call in self._forgotten:
+        for kind, members, closing, call in parked:
+            if closing is None:
+                self._open.pop(call, None)
+                if kind == b"intent":
+                    self._forgotten.add(call)
+                    beginnings = False
+            elif call in self._forgotten:
                 # It began and ended within the turn, and neither is kept.
-                self._forgotten.discard(line.call)
+                self._forgotten.discard(call)
                 ends = False
             else:
                 try:
-                    self._set_aside(line.closing, line.members)
-                    self._open.pop(line.call, None)
+                    self._set_aside(closing, members)
+                    self._open.pop(call, None)
                 except GateError:
                     ends = False
         return Kept(beginnings, ends)
@@ -220,7 +211,7 @@ class FileJournal:
         if self._failure and not self._recovers():
             raise self._refusal()
         if self._later is not None:
-            self._park(Parked(kind, members, None, call))
+            self._park((kind, members, None, call))
             return
         try:
             self._append(kind, members)
@@ -237,7 +228,7 @@ class FileJournal:
         try:
             if self._reserve is None:
                 raise OSError("there is no reserve")
-            self._reserve.append(self._chain.line(b"settle", members))
+            self._reserve.append(self._chain.line(b"settle", self._now() + members))
         except OSError as error:
             if closing.id in self._open:
                 self._lost[closing.id] = self._open.pop(closing.id)
@@ -268,7 +259,7 @@ class FileJournal:
             posted = self._posted[0]
             if posted.lines:
                 kind, members = posted.lines[0]
-                self._append(kind, b'"time":"%b",%b' % (timestamp(self._clock.time()).encode(), members))
+                self._append(kind, self._now() + members)
                 posted.lines.popleft()
             if not posted.lines:
                 self._posted.popleft()
@@ -276,8 +267,7 @@ class FileJournal:
 
     def _write_unknown(self, calls: dict[str, int | None]) -> None:
         for call in list(calls):
-            members = unknown(call, calls[call])
-            self._append(b"unknown", b'"time":"%b",%b' % (timestamp(self._clock.time()).encode(), members))
+            self._append(b"unknown", self._now() + unknown(call, calls[call]))
             del calls[call]
 
     # Beginning, going on, turning over.
@@ -378,6 +368,9 @@ class FileJournal:
             reserve.used = 0
         self._write_unknown(self._lost)
 
+    def _now(self) -> bytes:
+        return time_member(self._clock.time())
+
     def _name(self) -> str:
         assert self.writer is not None
         return self.writer.name
@@ -390,7 +383,7 @@ def unknown(call: str, reserved: int | None) -> bytes:
 
 def _closing(closing: Closing) -> bytes:
     members = _encode(closing)[1:-1]
-    if b"\n" in members or b"\r" in members:
+    if closing.usage is not None and (b"\n" in members or b"\r" in members):
         # Only between the tokens of the provider's usage object; a line must not have them.
         members = members.replace(b"\n", b" ").replace(b"\r", b" ")
     return members

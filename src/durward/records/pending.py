@@ -17,14 +17,11 @@ class Posted:
         self.written = Event()
 
 
-class Parked(NamedTuple):
-    """A line that waits for the end of the turn."""
+Parked = tuple[bytes, bytes, Closing | None, str]
+"""A line that waits for the end of the turn: its type, its members without `time` if it is a settle, that settle's half, and the call.
 
-    kind: bytes
-    members: bytes
-    closing: Closing | None
-    """Of a settle."""
-    call: str
+A plain tuple: two are made a call, and a named one costs as much as a line's hash.
+"""
 
 
 class Kept(NamedTuple):

@@ -28,12 +28,15 @@ class Segment:
         """Write whole lines. Raises OSError; nothing of them is then in the file, or nothing more is appended until they are cut off."""
         if self._torn:
             self._cut()
-        self._torn = True
-        written = self._write(self._fd, lines)
+        try:
+            written = self._write(self._fd, lines)
+        except OSError:
+            self._torn = True
+            raise
         if written != len(lines):
+            self._torn = True
             self._cut()
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self._torn = False
         self.size += written
 
     def room(self) -> int:

@@ -8,12 +8,26 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Written out once: formatting three digits costs more than all else here, and every call has two times.
 THOUSANDTHS = tuple(f".{thousandth:03d}Z" for thousandth in range(1000))
 
+MEMBER_ENDS = tuple(f'{end}",'.encode() for end in THOUSANDTHS)
+
 
 def timestamp(seconds: float) -> str:
     """A Unix time in seconds as text, cut to the millisecond."""
     moment = int(seconds * 1000)
     second = moment // 1000
     return _second(second) + THOUSANDTHS[moment - second * 1000]
+
+
+def time_member(seconds: float) -> bytes:
+    """A Unix time as the JSON member of a line, with the comma behind it: `"time":"…",`."""
+    moment = int(seconds * 1000)
+    second = moment // 1000
+    return _begun_member(second) + MEMBER_ENDS[moment - second * 1000]
+
+
+@lru_cache(maxsize=16)
+def _begun_member(second: int) -> bytes:
+    return b'"time":"' + _second(second).encode()
 
 
 @lru_cache(maxsize=16)
