@@ -167,6 +167,12 @@ class Reply:
             raise piece
         return piece if isinstance(piece, bytes) else await piece
 
+    async def pour(self, into: Callable[[bytes], bool]) -> bool:
+        while piece := await self.chunk():
+            if not into(piece):
+                return True
+        return False
+
     async def whole(self, limit: int) -> bytes | None:
         parts = []
         while part := await self.chunk():

@@ -161,3 +161,72 @@ async def test_an_answer_is_dropped_only_while_it_is_coming() -> None:
     answer.finished()
     answer.cancel()
     assert source.said == []
+
+
+async def test_a_body_is_poured_in_the_moment_it_comes() -> None:
+    answer, _ = opened()
+    poured: list[bytes] = []
+    answer.brought([b"a", b"b"])
+
+    def into(piece: bytes) -> bool:
+        poured.append(piece)
+        return True
+
+    pouring = asyncio.ensure_future(answer.pour(into))
+    await turns(1)
+    assert poured == [b"ab"]
+    answer.brought([b"c", b"d"])
+    assert poured == [b"ab", b"c", b"d"], "no task had to wake for it"
+    answer.finished()
+    assert await pouring is False
+
+
+async def test_a_stop_keeps_what_follows_for_the_next() -> None:
+    answer, _ = opened()
+    poured: list[bytes] = []
+
+    def into(piece: bytes) -> bool:
+        poured.append(piece)
+        return piece != b"stop"
+
+    pouring = asyncio.ensure_future(answer.pour(into))
+    await turns(1)
+    answer.brought([b"a", b"stop", b"b"])
+    answer.brought([b"c"])
+    assert poured == [b"a", b"stop"]
+    assert await pouring is True
+    assert await answer.chunk() == b"bc"
+    answer.brought([b"d"])
+    answer.finished()
+    assert await answer.pour(into) is False
+    assert poured == [b"a", b"stop", b"d"]
+
+
+async def test_a_failure_comes_behind_all_that_was_brought_before_it() -> None:
+    answer, _ = opened()
+    poured: list[bytes] = []
+
+    def into(piece: bytes) -> bool:
+        poured.append(piece)
+        return len(poured) > 1
+
+    pouring = asyncio.ensure_future(answer.pour(into))
+    await turns(1)
+    answer.brought([b"a", b"b"])
+    answer.failed(CUT)
+    assert await pouring is True
+    with pytest.raises(UpstreamError):
+        await answer.pour(into)
+    assert poured == [b"a", b"b"]
+
+
+async def test_a_pour_that_is_given_up_hands_nothing_more_out() -> None:
+    answer, _ = opened()
+    poured: list[bytes] = []
+    pouring = asyncio.ensure_future(answer.pour(lambda piece: not poured.append(piece)))
+    await turns(1)
+    pouring.cancel()
+    await turns(1)
+    answer.brought([b"a"])
+    assert poured == []
+    assert await answer.chunk() == b"a"

@@ -110,6 +110,12 @@ class UpstreamAnswer(Protocol):
         Raises UpstreamError `upstream_cut`, `upstream_silent`, `upstream_malformed`.
         """
 
+    async def pour(self, into: Callable[[bytes], bool]) -> bool:
+        """Hand the body to `into` piece by piece as it comes, in the very moment it comes, until `into` answers False: then True.
+
+        False at the body's end. What follows a stop is kept for the next `pour` or `chunk`. `into` must not raise. Raises as `chunk`.
+        """
+
     def ended(self) -> bool:
         """True when every byte of the body has been handed out by `chunk` or lies complete in what it will hand out next."""
 

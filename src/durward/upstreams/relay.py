@@ -72,6 +72,8 @@ class Relay(msgspec.Struct, gc=False):
     pulse: Pulse
     bytes_out: int = 0
     reader: StreamReader | None = None
+    held: bytes = b""
+    """Of a stream: what may be released once that is done for which it has stopped."""
 
     def whole(self, status: int, lines: bytes, body: bytes, settle: Settle) -> None:
         """An answer that was read whole."""
@@ -89,21 +91,24 @@ class Relay(msgspec.Struct, gc=False):
         self.exchange.begin(answer.status, lines, None)
         self.reader = reader
         last = self.pulse.watch(self.exchange, reader)
+        clock, exchange = self.clock, self.exchange
+
+        def passes(data: bytes) -> bool:
+            """One piece; False where something must be done first that takes a task: claim, settle, or wait for the caller."""
+            last[0] = clock.monotonic()
+            released = reader.feed(data)
+            if reader.ended or reader.objects:
+                self.held = released
+                return False
+            if released:
+                self.bytes_out += len(released)
+                exchange.write(released)
+            return not exchange.congested
+
         try:
             try:
-                while data := await answer.chunk():
-                    last[0] = self.clock.monotonic()
-                    released = reader.feed(data)
-                    if reader.objects:
-                        await self._claim(reader, claim)
-                    if reader.ended and self.reader is not None:
-                        released += reader.take_held()
-                        self.bytes_out += len(released)
-                        settle(reader.error)
-                        self.reader = None
-                    else:
-                        self.bytes_out += len(released)
-                    await self._release(released)
+                while await answer.pour(passes):
+                    await self._stop_over(reader, settle, claim)
             except UpstreamError:
                 # The caller that has the terminal event has the whole answer, however the upstream's connection then ends.
                 if self.reader is not None:
@@ -124,6 +129,20 @@ class Relay(msgspec.Struct, gc=False):
             self.exchange.end()
         finally:
             self.pulse.forget(self.exchange)
+
+    async def _stop_over(self, reader: StreamReader, settle: Settle, claim: Claim) -> None:
+        """What a piece has stopped for: new objects get their owner, the terminal event its record first, a slow caller time."""
+        released, self.held = self.held, b""
+        if reader.objects:
+            await self._claim(reader, claim)
+        ends = reader.ended and self.reader is not None
+        if ends:
+            released += reader.take_held()
+        self.bytes_out += len(released)
+        if ends:
+            settle(reader.error)
+            self.reader = None
+        await self._release(released)
 
     @staticmethod
     async def _claim(reader: StreamReader, claim: Claim) -> None:
@@ -150,8 +169,7 @@ class Relay(msgspec.Struct, gc=False):
         self.exchange.end()
 
     async def _release(self, data: bytes) -> None:
-        if not data:
-            return
-        self.exchange.write(data)
+        if data:
+            self.exchange.write(data)
         if self.exchange.congested:
             await self.exchange.drained()
