@@ -43,7 +43,7 @@ def test_the_show_tells_of_each_kind_of_call_and_ends_with_0(tmp_path: Path) -> 
     for part in (
         r"200 ok · \d+ → \d+ tokens · \$0\.0\d+ · ",
         r"403 denied",
-        r"Ask the operator for an `allow` rule",
+        r"A deny rule wins over every allow rule",
         r'"company": "Harbour Books"',
         r"\$ durward trace demo-[0-9a-f]{6}",
         r"4 calls by demo",

@@ -10,7 +10,7 @@ from durward.protocols.wire import Wire
 
 
 @pytest.mark.parametrize(
-    ("wire", "method", "path", "place"),
+    "wire, method, path, place",
     [
         ("openai", "POST", "files", Place("file", creates=True)),
         ("openai", "GET", "files", Place("file", lists=True)),

@@ -66,7 +66,7 @@ def test_a_refusal_is_one_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "begun", "outcome"),
+    "error, begun, outcome",
     [
         (UpstreamError("x", reason="upstream_unreachable"), False, "failed"),
         (UpstreamError("x", reason="upstream_cut"), True, "cut"),

@@ -13,7 +13,7 @@ def test_targets_are_tried_as_written() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "goes_on"), [(200, False), (400, False), (404, False), (429, True), (500, True), (529, True)]
+    "status, goes_on", [(200, False), (400, False), (404, False), (429, True), (500, True), (529, True)]
 )
 def test_only_the_upstreams_own_failures_go_on(status: int, goes_on: bool) -> None:
     assert falls_over(status) is goes_on

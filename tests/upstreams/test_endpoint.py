@@ -8,7 +8,7 @@ from durward.upstreams.endpoint import read_endpoint
 
 
 @pytest.mark.parametrize(
-    ("url", "origin", "path", "host"),
+    "url, origin, path, host",
     [
         ("https://api.openai.com/v1", Origin("https", "api.openai.com", 443), "/v1", b"api.openai.com"),
         ("http://127.0.0.1:11434/v1/", Origin("http", "127.0.0.1", 11434), "/v1", b"127.0.0.1:11434"),
