@@ -223,7 +223,12 @@ async def test_a_failure_comes_behind_all_that_was_brought_before_it() -> None:
 async def test_a_pour_that_is_given_up_hands_nothing_more_out() -> None:
     answer, _ = opened()
     poured: list[bytes] = []
-    pouring = asyncio.ensure_future(answer.pour(lambda piece: not poured.append(piece)))
+
+    def into(piece: bytes) -> bool:
+        poured.append(piece)
+        return True
+
+    pouring = asyncio.ensure_future(answer.pour(into))
     await turns(1)
     pouring.cancel()
     await turns(1)

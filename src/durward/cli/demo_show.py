@@ -198,8 +198,8 @@ def denied(agent: Agent, stage: Stage) -> None:
 def streamed(agent: Agent, stage: Stage, told: Told) -> None:
     """A stream in Anthropic's wire."""
     asked = "What does a durward do?"
-    stage.scene("A stream, in another wire", f"POST /v1/messages · claude-sonnet-4-5 · {asked}")
-    events = agent.stream("/v1/messages", chat("claude-sonnet-4-5", asked) | {"max_tokens": 300, "stream": True})
+    stage.scene("A stream, in another wire", f"POST /v1/messages · claude-haiku-4-5 · {asked}")
+    events = agent.stream("/v1/messages", chat("claude-haiku-4-5", asked) | {"max_tokens": 300, "stream": True})
     calls: list[str] = []
 
     def pieces() -> Iterator[str]:

@@ -23,7 +23,7 @@ JSON = b"Content-Type: application/json\r\n"
 EVENTS = b"Content-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n"
 NAMES: dict[Spoken, tuple[str, ...]] = {
     "openai": ("gpt-5", "gpt-4o-mini", "text-embedding-3-small"),
-    "anthropic": ("claude-sonnet-4-5", "claude-haiku-4-5"),
+    "anthropic": ("claude-haiku-4-5",),
     "gemini": ("gemini-2.5-pro", "gemini-2.5-flash", "gemini-embedding-001"),
 }
 """What is listed; every other name is answered too."""
