@@ -151,5 +151,5 @@ async def test_errors_are_typed() -> None:
 
 async def test_models_are_listed() -> None:
     async with sdk() as client:
-        assert "claude-sonnet-4-5" in [model.id async for model in client.models.list()]
+        assert "claude-haiku-4-5" in [model.id async for model in client.models.list()]
         assert (await client.models.retrieve("any")).id == "any"
