@@ -115,7 +115,7 @@ class Recovery:
         }
         lines.append((b"recovered", msgspec.json.encode(told)[1:-1]))
         if estate.open:
-            log.warning("%s ended with %d calls open; they are recorded as unknown", writer, len(estate.open))
+            log.warning("%s ended; calls that it left open and that are now unknown: %d", writer, len(estate.open))
         return self._wait(self._journal.post(lines))
 
 
