@@ -98,6 +98,8 @@ def main() -> int:
     logging.Formatter.converter = time.gmtime
     # Whoever stops everything at once also stops the supervisor, which tells us when the gate has written its last line.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # Calls come first: the index has time.
+    os.nice(5)
     pair, settings = (int(word) for word in sys.argv[1:])
     wanted = msgspec.json.decode(os.pread(settings, os.fstat(settings).st_size, 0), type=Settings)
     try:
