@@ -155,7 +155,9 @@ class Gateway:
                 head, body = outbound.other_call(step.line, credential, way.body_limit)
             meter.sends(snapshot.price(course.resource, step), snapshot.other_prices(step, meter.request))
             try:
-                answer = await self._upstreams.send(way.endpoint.origin, head, body, way.endpoint.timeouts)
+                answer = await self._upstreams.send(
+                    way.endpoint.origin, head, body, way.endpoint.timeouts, entry.confirm
+                )
             except UpstreamError as error:
                 entry.attempted(attempt, 0, error.reason)
                 if falls_over_error(error):

@@ -149,7 +149,12 @@ class Deaf(Network):
     """Upstreams that never answer; deadlines are the caller's affair."""
 
     async def send(
-        self, origin: Origin, head: bytes, body: bytes | Callable[[], Awaitable[bytes]], timeouts: Timeouts
+        self,
+        origin: Origin,
+        head: bytes,
+        body: bytes | Callable[[], Awaitable[bytes]],
+        timeouts: Timeouts,
+        confirm: Callable[[], None] | None = None,
     ) -> Reply:
         self.sent.append((head, b""))
         never: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()

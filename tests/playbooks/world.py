@@ -100,6 +100,9 @@ class Book:
         self._note(f"intent {opening.agent} {opening.resource}")
         self.openings.append(opening)
 
+    def confirm(self, call: str) -> None:
+        assert call in {opening.id for opening in self.openings}
+
     def settle(self, closing: Closing) -> None:
         self._note(f"settle {closing.outcome} {closing.status} {closing.reason}".rstrip())
         self.closings.append(closing)
@@ -196,8 +199,15 @@ class Network:
         self.sent: list[tuple[bytes, bytes]] = []
 
     async def send(
-        self, origin: Origin, head: bytes, body: bytes | Callable[[], Awaitable[bytes]], timeouts: Timeouts
+        self,
+        origin: Origin,
+        head: bytes,
+        body: bytes | Callable[[], Awaitable[bytes]],
+        timeouts: Timeouts,
+        confirm: Callable[[], None] | None = None,
     ) -> Reply:
+        if confirm is not None:
+            confirm()
         line = head.split(b" HTTP/1.1\r\n")[0].decode()
         self._events.append(f"<< {line} to {origin.host}")
         if not isinstance(body, bytes):

@@ -34,6 +34,9 @@ class Pages:
     def intent(self, opening: Opening) -> None:
         self._write("intent", None)
 
+    def confirm(self, call: str) -> None:
+        self.lines.append(("confirm", call, ""))
+
     def settle(self, closing: Closing) -> None:
         self._write("settle", closing)
 

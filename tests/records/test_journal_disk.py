@@ -104,6 +104,17 @@ def test_a_disk_that_is_still_full_is_looked_at_once_a_second(written: FileJourn
     assert disk.asked == asked + 3
 
 
+def test_it_goes_on_only_when_a_line_can_be_written(written: FileJournal, disk: Disk, watch: Watch) -> None:
+    disk.error = errno.EIO
+    refused(written, Calls().opening())
+    watch.now += 1
+    assert written.unavailable(), "there is room, and no line waits; only a write tells"
+    disk.mend()
+    watch.now += 1
+    assert not written.unavailable()
+    assert kinds(content(written)) == ["open", "head"]
+
+
 def test_it_goes_on_only_when_there_is_room_to_go_on(
     written: FileJournal, disk: Disk, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:

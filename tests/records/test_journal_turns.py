@@ -57,6 +57,9 @@ def test_a_turn_that_cannot_be_written_forgets_its_beginnings_and_sets_its_ends_
     written.settle(Closing("open", "ok"))
     assert written.commit() == Kept(beginnings=False, ends=True)
     assert written.unavailable()
+    written.confirm("open")
+    with pytest.raises(GateError):
+        written.confirm("new")
     with pytest.raises(GateError):
         written.settle(Closing("new", "refused"))
     disk.mend()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from durward.calls.errors import GateError
 from tests.upstreams.scripted import GET, OK, TIMEOUTS, Rig, ok, post, reason, turns
 
 
@@ -30,6 +31,21 @@ async def test_calls_at_once_use_connections_of_their_own_and_the_last_used_is_t
         third = rig.ask()
         await one.request()
         await ok(third, one)
+
+
+async def test_a_call_that_had_to_wait_for_its_connection_goes_only_if_it_still_may() -> None:
+    def may_not() -> None:
+        raise GateError("The intent was not kept.", reason="journal_unavailable")
+
+    async with Rig() as rig:
+        with pytest.raises(GateError, match="not kept"):
+            await rig.pool.send(rig.origin, post(b"lost"), b"lost", TIMEOUTS, may_not)
+        assert repr(rig.pool) == "0 active, 1 idle"
+        call = rig.ask()
+        (peer,) = rig.accepted
+        assert await peer.request() == GET, "nothing of the first went up"
+        await ok(call, peer)
+        assert len(rig.accepted) == 1
 
 
 async def test_a_request_reaches_the_upstream_byte_for_byte() -> None:

@@ -130,12 +130,18 @@ class Upstreams(Protocol):
     """Sends one request to one origin."""
 
     async def send(
-        self, origin: Origin, head: bytes, body: "bytes | Callable[[], Awaitable[bytes]]", timeouts: Timeouts
+        self,
+        origin: Origin,
+        head: bytes,
+        body: "bytes | Callable[[], Awaitable[bytes]]",
+        timeouts: Timeouts,
+        confirm: Callable[[], None] | None = None,
     ) -> UpstreamAnswer:
         """Write the head (request line to blank line, framing headers included) and the body, and wait for the final response head.
 
         A body that comes in pieces is a function that answers the next one, b"" at the end; the head then says
         `Transfer-Encoding: chunked` and the pool frames it, or says Content-Length and it is written as it comes.
+        Where a connection has to be waited for, `confirm` is asked before anything is written; what it raises is raised.
         Raises UpstreamError `upstream_unreachable`, `upstream_silent`, `upstream_malformed`, `upstream_cut`.
         """
 
@@ -147,6 +153,9 @@ class Journal(Protocol):
     """
 
     def intent(self, opening: Opening) -> None: ...
+
+    def confirm(self, call: str) -> None:
+        """Whether the intent of a call that has waited since is still to be relied upon."""
 
     def settle(self, closing: Closing) -> None: ...
 

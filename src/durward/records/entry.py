@@ -39,6 +39,10 @@ class Entry(msgspec.Struct):
         self.journal.intent(self.opening)
         self.opened = True
 
+    def confirm(self) -> None:
+        """Before the call goes upstream, if it had to wait. Raises GateError `journal_unavailable` where its intent was not kept."""
+        self.journal.confirm(self.opening.id)
+
     def attempt(self, target: Target) -> Attempt:
         """Note that a target is tried now."""
         attempt = Attempt(target.upstream, target.model, 0, "", self._elapsed())

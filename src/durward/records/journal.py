@@ -84,6 +84,11 @@ class FileJournal:
         self._put(b"intent", _encode(opening)[1:-1], opening.id)
         self._open[opening.id] = opening.reserved_nano
 
+    def confirm(self, call: str) -> None:
+        """For a call that had to wait before it goes upstream. Raises GateError `journal_unavailable` where its intent was not kept."""
+        if call in self._forgotten:
+            raise self._refusal()
+
     def settle(self, closing: Closing) -> None:
         """An intent's end. Raises GateError `journal_unavailable` where even the reserve is full; the call will then be `unknown`."""
         if self._forgotten and closing.id in self._forgotten:
@@ -356,6 +361,7 @@ class FileJournal:
         return True
 
     def _go_on(self) -> None:
+        proven = self._segment is None or bool(self._lost)
         if self._segment is None:
             self._begin()
         segment, reserve = self._segment, self._reserve
@@ -366,7 +372,12 @@ class FileJournal:
         if reserve.used:
             segment.append(reserve.lines())
             reserve.used = 0
+            proven = True
         self._write_unknown(self._lost)
+        if not proven:
+            # A disk that fails tells so only when it is written to.
+            self._signed = 0
+            self._write_head(b"head")
 
     def _now(self) -> bytes:
         return time_member(self._clock.time())

@@ -254,12 +254,19 @@ class PooledUpstreams:
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
-    async def send(self, origin: Origin, head: bytes, body: Body, timeouts: Timeouts) -> Answer:
-        """See `Upstreams.send`. Raises GateError `overloaded`, `stopping` besides, and whatever `body` raises."""
+    async def send(
+        self,
+        origin: Origin,
+        head: bytes,
+        body: Body,
+        timeouts: Timeouts,
+        confirm: Callable[[], None] | None = None,
+    ) -> Answer:
+        """See `Upstreams.send`. Raises GateError `overloaded`, `stopping` besides, and whatever `body` and `confirm` raise."""
         if self._timer is None:
             self._start()
         pool = self._pools.get(origin) or self._pool(origin)
-        connection = pool.take() or await pool.acquire(timeouts.connect)
+        connection = pool.take() or await self._confirmed(pool, timeouts.connect, confirm)
         replayable = isinstance(body, bytes)
         while True:
             waiter = connection.exchange(head, body, timeouts)
@@ -275,6 +282,19 @@ class PooledUpstreams:
             replayable = False
             self.counts.retried += 1
             connection = await pool.acquire(timeouts.connect)
+
+    @staticmethod
+    async def _confirmed(pool: OriginPool, seconds: float, confirm: Callable[[], None] | None) -> Connection:
+        """A connection that had to be waited for, if the call may still go."""
+        connection = await pool.acquire(seconds)
+        try:
+            if confirm is not None:
+                confirm()
+        except GateError:
+            if not connection.closed:
+                pool.release(connection)
+            raise
+        return connection
 
     def tick(self) -> None:
         """Look at every deadline. The event loop calls it while there is anything to look at."""
