@@ -15,7 +15,7 @@ class Ask(NamedTuple):
 
     kind: str
     path: str
-    body: dict[str, object] | None
+    body: dict[str, object] | bytes | None
     terminal: bytes = b""
     """The event behind which an answer is complete, however the connection ends; empty where only the last byte tells."""
     method: str = "POST"
@@ -34,8 +34,10 @@ GEMINI_STREAM = Ask(
 )
 API = Ask("api", "/api/crm/orders", {"id": 1})
 API_STREAM = Ask("api stream", "/api/crm/stream", None, method="GET")
-ROUTE = Ask("provider route", "/v1/files", None, method="GET")
+ROUTE = Ask("provider route", "/v1/moderations", {"input": "Hello!"})
 PLAIN = (CHAT, MESSAGES, GEMINI, API)
+UNPRICED = (API, API_STREAM)
+"""Of these a provider counts no tokens."""
 STREAMS = (STREAM, MESSAGES_STREAM, GEMINI_STREAM, API_STREAM)
 
 
@@ -93,8 +95,12 @@ class Caller:
         """Send a request, `lines` among its headers."""
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
-        body = b"" if ask.body is None else json.dumps(ask.body, separators=(",", ":")).encode()
-        head = f"{ask.method} {ask.path} HTTP/1.1\r\nHost: gate\r\nDurward-Key: {self._key}\r\n{lines}"
+        body = ask.body or b""
+        if not isinstance(body, bytes):
+            body = json.dumps(body, separators=(",", ":")).encode()
+        head = f"{ask.method} {ask.path} HTTP/1.1\r\nHost: gate\r\n{lines}"
+        if self._key:
+            head += f"Durward-Key: {self._key}\r\n"
         if body:
             head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         if trace:

@@ -5,12 +5,11 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from tests.faults.caller import API, API_STREAM, PLAIN, STREAMS, Answer, Caller
+from tests.faults.caller import PLAIN, STREAMS, UNPRICED, Answer, Caller
 from tests.faults.ledger import Seen
 from tests.faults.provider import tokens_of
 
 CALLERS = 12
-UNPRICED = (API, API_STREAM)
 
 
 class Load:

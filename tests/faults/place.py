@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from durward.calls.errors import DurwardError
+from durward.records import layout
 from durward.server.control import ask
 from tests.faults.provider import Provider, providing
 from tests.server.running import KEY, SECONDS, Running, lives
@@ -99,6 +100,15 @@ async def next_child(running: Running, name: str, known: int) -> int:
             running.known.add(pid)
             return int(pid)
         await asyncio.sleep(0.005)
+
+
+def journal_files(data_dir: Path) -> list[Path]:
+    """The segments of all writers."""
+    return [
+        layout.segment(writer, n)
+        for writer in layout.writers(data_dir / layout.JOURNAL)
+        for n in layout.segments(writer)
+    ]
 
 
 async def killed(pid: int) -> None:

@@ -164,7 +164,7 @@ def _framed(arrival: Arrival) -> Iterator[bytes]:
     media = b"text/event-stream" if arrival.streams and not error else b"application/json"
     head = b"HTTP/1.1 %b\r\nContent-Type: %b\r\nx-request-id: req-%b\r\n" % (status, media, arrival.trace[-8:].encode())
     if error or not arrival.streams:
-        body = _encode(_refusal() if error else _plain(arrival))
+        body = _encode(_refusal(arrival) if error else _plain(arrival))
         yield head + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
         return
     yield head + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -177,8 +177,10 @@ def _encode(what: object) -> bytes:
     return json.dumps(what, separators=(",", ":")).encode()
 
 
-def _refusal() -> dict[str, Any]:
-    return {"error": {"message": "Too many requests.", "type": "rate_limit_error", "code": "rate_limit"}}
+def _refusal(arrival: Arrival) -> dict[str, Any]:
+    """It repeats what it was sent, as some do."""
+    message = f"Too many requests like {arrival.body.decode()}"
+    return {"error": {"message": message, "type": "rate_limit_error", "code": "rate_limit"}}
 
 
 def _plain(arrival: Arrival) -> dict[str, Any]:
