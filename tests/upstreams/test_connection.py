@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from durward.calls.errors import UpstreamError
 from durward.protocols.framing import LAST_CHUNK, frame
+from durward.server.turn import Turn
 from durward.upstreams.answer import UNREAD_BYTES, Answer
-from durward.upstreams.connection import INTERIM_ANSWERS, Body, Connection, Ticks
+from durward.upstreams.connection import INTERIM_ANSWERS, Batch, Body, Connection, Stale, Ticks, as_given
 from tests.upstreams.scripted import GET, HEAD, LIMIT, OK, TIMEOUTS, deliver, post, turns
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -21,10 +22,10 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 class Wire:
     """A transport, and the pool behind the connection, that write down what is asked of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, batch: Batch = as_given) -> None:
         self.said: list[str] = []
         self.written = b""
-        self.connection = Connection("upstream:80", self, Ticks(0.0), asyncio.get_running_loop())
+        self.connection = Connection("upstream:80", self, Ticks(0.0, batch), asyncio.get_running_loop())
         self.connection.connection_made(cast(asyncio.Transport, self))
 
     def write(self, data: bytes) -> None:
@@ -35,6 +36,9 @@ class Wire:
 
     def get_write_buffer_size(self) -> int:
         return 0
+
+    def is_closing(self) -> bool:
+        return "abort" in self.said
 
     def pause_reading(self) -> None:
         self.said.append("pause")
@@ -142,6 +146,38 @@ async def test_nothing_of_one_exchange_is_left_for_the_next() -> None:
         assert await read(await call) == b"ok"
         assert wire.connection.deadline == float("inf")
     assert wire.said == ["release"] * 2
+
+
+@pytest.mark.parametrize("body", [b"", b"x" * 5_000])
+async def test_what_comes_before_the_request_has_left_is_no_answer_to_it(body: bytes) -> None:
+    wire = Wire(Turn().upstreams)
+    head = post(body) if body else GET
+    first = wire.ask(head, body)
+    await turns(2)
+    wire.deliver(OK)
+    assert await read(await first) == b"ok"
+    second = wire.ask(head, body)
+    wire.deliver(OK)  # A surplus answer to the first, which came too late to be seen as such.
+    with pytest.raises(Stale):
+        await second
+    await turns(2)
+    assert wire.written == head + body, "and so the call may go on another connection"
+
+
+async def test_a_server_that_speaks_unasked_is_malformed() -> None:
+    wire = Wire(Turn().upstreams)
+    call = wire.ask()
+    wire.deliver(OK)
+    with pytest.raises(UpstreamError) as raised:
+        await call
+    assert raised.value.reason == "upstream_malformed"
+
+
+async def test_an_early_answer_to_a_request_that_is_still_leaving_is_an_answer() -> None:
+    wire = Wire(Turn().upstreams)
+    call = wire.ask(post(b"x" * 100_000), b"x" * 100_000)
+    wire.deliver(OK)
+    assert await read(await call) == b"ok"
 
 
 async def test_a_long_body_read_whole_costs_one_suspension_more() -> None:

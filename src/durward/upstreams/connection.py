@@ -63,7 +63,7 @@ class Owner(Protocol):
 
 
 class Stale(UpstreamError):
-    """A reused connection was closed before any byte of an answer: mostly it had been closed before the request came."""
+    """A reused connection was closed, or of no more use, before any byte of an answer: mostly so before the request came."""
 
     reason = "upstream_cut"
 
@@ -73,7 +73,7 @@ class Connection(asyncio.BufferedProtocol):
 
     __slots__ = (
         *("_answer", "_asked_head", "_between", "_held", "_interim", "_owner", "_paused", "_persistent", "_pump"),
-        *("_reader", "_sent", "_ticks", "_timeouts", "_transport", "_used", "_waiter", "_writable"),
+        *("_reader", "_sent", "_size", "_ticks", "_timeouts", "_transport", "_used", "_waiter", "_writable"),
         *("closed", "deadline", "idle_seconds", "loop", "name"),
     )
 
@@ -95,6 +95,7 @@ class Connection(asyncio.BufferedProtocol):
         self._writable: asyncio.Future[None] | None = None
         self._paused = False
         self._sent = False
+        self._size = 0  # of the request, as far as it was handed to the transport
         self._asked_head = False
         self._persistent = False
         self._interim = 0
@@ -115,6 +116,7 @@ class Connection(asyncio.BufferedProtocol):
         self._asked_head = head.startswith(b"HEAD ")
         if isinstance(body, bytes):
             self._sent = True
+            self._size = len(head) + len(body)
             self.deadline = self._ticks.after(timeouts.first_byte)
             if len(body) <= JOINED_BYTES:
                 self._transport.write(head + body)
@@ -122,6 +124,7 @@ class Connection(asyncio.BufferedProtocol):
                 self._transport.writelines((head, body))
         else:
             self._sent = False
+            self._size = len(head)
             self.deadline = NEVER
             self._transport.write(head)
             self._pump = self.loop.create_task(self._send(head, body))
@@ -191,7 +194,11 @@ class Connection(asyncio.BufferedProtocol):
         if self._answer is not None:
             self._read_body(self._answer, data)
         elif self._waiter is not None:
-            self._read_head(data)
+            if self._transport.get_write_buffer_size() >= self._size:
+                # Not a byte of the request has left: this belongs to what was asked before, perhaps by somebody else.
+                self.fail(self._unasked())
+            else:
+                self._read_head(data)
         else:
             self.abort()  # nothing was asked
 
@@ -294,6 +301,11 @@ class Connection(asyncio.BufferedProtocol):
             self.abort()
         answer.finished()
 
+    def _unasked(self) -> UpstreamError:
+        if self._used:
+            return Stale(f"{self.name} sent something before it was asked.")
+        return malformed("it came before it was asked for")
+
     def _cut(self, error: Exception | None) -> UpstreamError:
         if self._answer is not None:
             when = "in the middle of its answer"
@@ -319,7 +331,9 @@ class Connection(asyncio.BufferedProtocol):
                 left -= len(piece)
                 if left < 0:
                     raise GateError("A request body was longer than its head announced.")
-            self._transport.write(piece if left is not None else frame(piece))
+            framed = piece if left is not None else frame(piece)
+            self._size += len(framed)
+            self._transport.write(framed)
             await self._drain()
         if left:
             raise GateError("A request body was shorter than its head announced.")
