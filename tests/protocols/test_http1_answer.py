@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from durward.calls.errors import UpstreamError
 from durward.protocols.framing import Chunks, FramingError
-from durward.protocols.http1_answer import HEAD_BYTES, HEAD_LINES, AnswerHead, read_head
+from durward.protocols.http1_answer import HEAD_BYTES, HEAD_LINES, AnswerHead, Recurring, read_head
 
 PROVIDER_HEAD = (
     b"HTTP/1.1 200 OK\r\n"
@@ -321,3 +321,49 @@ def test_what_is_accepted_is_read_as_h11_reads_it(status: bytes, lines: list[byt
     assert oracle[2] == body
     values = dict(oracle[1])
     assert all(line.partition(b":")[2].strip() == values[line.partition(b":")[0].lower()] for line in answer.forward)
+
+
+def outcome(text: bytes, asked_head: bool, recurring: Recurring | None) -> object:
+    """What comes of a head: all that was read of it, or why it was refused."""
+    try:
+        answer = read_head(text, asked_head, 0, recurring)
+    except UpstreamError as error:
+        return error.message
+    return None if answer is None else {name: getattr(answer, name) for name in AnswerHead.__struct_fields__}
+
+
+@given(
+    st.lists(st.tuples(STATUS_LINES, st.lists(FRAGMENTS, max_size=4), st.booleans()), min_size=2, max_size=6),
+    st.binary(max_size=8),
+)
+def test_what_was_learned_of_one_head_changes_nothing_of_the_next(
+    heads: list[tuple[bytes, list[bytes], bool]], behind: bytes
+) -> None:
+    recurring = Recurring()
+    for status, lines, asked_head in heads:
+        text = head(*lines, status=status) + behind
+        for _ in range(2):
+            assert outcome(text, asked_head, recurring) == outcome(text, asked_head, None)
+
+
+@given(st.integers(0, len(PROVIDER_HEAD) - 1), st.integers(0, 255), st.sampled_from(["change", "add", "drop"]))
+def test_no_byte_slips_into_a_head_whose_names_are_known(at: int, byte: int, how: str) -> None:
+    recurring = Recurring()
+    read_head(PROVIDER_HEAD, False, 0, recurring)
+    text = bytearray(PROVIDER_HEAD)
+    if how == "change":
+        text[at] = byte
+    elif how == "add":
+        text.insert(at, byte)
+    else:
+        del text[at]
+    assert outcome(bytes(text), False, recurring) == outcome(bytes(text), False, None)
+
+
+def test_new_names_are_learned_once_the_old_ones_are_of_no_more_use() -> None:
+    recurring = Recurring()
+    one, other = head(b"A: 1", b"Content-Length: 0"), head(b"B: 1", b"Content-Length: 0")
+    for text in (one, one, one, other, other, other):
+        assert outcome(text, False, recurring) == outcome(text, False, None)
+    assert recurring.read(other, False) is not None
+    assert recurring.read(one, False) is None

@@ -5,6 +5,7 @@ Content-Length beside Transfer-Encoding, lengths that differ, any coding but `ch
 """
 
 import re
+from itertools import compress
 from typing import Final
 
 import msgspec
@@ -37,6 +38,9 @@ _PLAIN_BOUND = 1024
 _head = re.compile(
     rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*+)?+\r\n((?:%b:%b\r\n)*+)\r\n" % (TOKEN, FIELD_VALUE)
 ).match
+_status_line = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*+)?+\r\n").match
+_CONTROLS: Final = bytes((*range(9), *range(10, 32), 127))
+_starts = bytes.startswith
 _head_begun = re.compile(rb"(?:[^\r\n\x00]|\r\n)*+\r?").fullmatch
 _length = re.compile(rb"[0-9]{1,18}").fullmatch
 _idle_seconds = re.compile(rb"(?:^|[,\t ])timeout=([0-9]{1,6})(?:$|[,\t ])").search
@@ -62,26 +66,89 @@ class AnswerHead(msgspec.Struct, gc=False):
     end: int
 
 
+class Recurring:
+    """The names of a connection's last valid head, in their order, and what is to be done with each.
+
+    An upstream's answers differ in values, hardly ever in names. A head with the same names in the same spelling is then valid if no
+    control byte hides in it; any other is read in full. New names are learned only when the old ones have not been of use.
+    """
+
+    __slots__ = ("_cookies", "_framing", "_names", "_passes", "_read", "_use")
+
+    MOST_USE: Final = 8
+
+    def __init__(self) -> None:
+        self._names: list[bytes] = []
+        self._use = 0
+
+    def learn(self, lines: list[bytes]) -> None:
+        """Note the names of a head that was read in full and is valid."""
+        if self._names and self._use:
+            self._use -= 1
+            return
+        self._names = [line[: line.index(b":") + 1] for line in lines]
+        lower = [name[:-1].lower() for name in self._names]
+        self._cookies = [name == b"set-cookie" for name in lower]
+        self._passes = [not (name == b"set-cookie" or name in _FRAMING or _is_dropped(name)) for name in lower]
+        self._read = [(at, name, len(name) + 1) for at, name in enumerate(lower) if name in READ]
+        self._framing = [(at, name, len(name) + 1) for at, name in enumerate(lower) if name in _FRAMING]
+
+    def read(self, data: bytes, asked_head: bool) -> AnswerHead | None:
+        """The head that `data` begins with; None where it is in any way different from the one before. Raises as `read_head`."""
+        end = data.find(b"\r\n\r\n", 0, HEAD_BYTES)
+        status = _status_line(data)
+        if end < 0 or status is None or status.end() > end:
+            return None
+        block = data[status.end() : end]
+        lines = block.split(b"\r\n")
+        if len(lines) != len(self._names) or not all(map(_starts, lines, self._names)):
+            return None
+        if len(block) - len(block.translate(None, _CONTROLS)) != 2 * len(lines) - 2:
+            return None  # a control byte besides the line ends
+        if self._use < self.MOST_USE:
+            self._use += 1
+        fields: dict[bytes, bytes] = {}
+        framing: dict[bytes, bytes] = {}
+        for at, name, start in self._read:
+            _combine(fields, name, lines[at][start:])
+        for at, name, start in self._framing:
+            _combine(framing, name, lines[at][start:])
+        forward = list(compress(lines, self._passes))
+        cookies = list(compress(lines, self._cookies))
+        answer = AnswerHead(int(status[2]), fields, forward, cookies, None, False, status[1] == b"1", None, end + 4)
+        _decide_framing(answer, framing, asked_head)
+        _decide_persistence(answer, framing)
+        return answer
+
+
 def malformed(what: str) -> UpstreamError:
     """The error of an upstream that broke HTTP/1.1."""
     return UpstreamError(f"The upstream's answer is not valid HTTP/1.1: {what}.", reason="upstream_malformed")
 
 
-def read_head(data: bytes, asked_head: bool, searched: int = 0) -> AnswerHead | None:
+def read_head(
+    data: bytes, asked_head: bool, searched: int = 0, recurring: Recurring | None = None
+) -> AnswerHead | None:
     """Read the response head that `data` begins with, None while it has not come whole.
 
     `asked_head`: the request was HEAD, so that no body follows. `searched`: how many bytes an earlier call saw in vain.
     Raises UpstreamError `upstream_malformed`, as soon as no valid head can come of what is there.
     """
+    if recurring is not None and not searched and (alike := recurring.read(data, asked_head)) is not None:
+        return alike
     whole = not searched or data.find(b"\r\n\r\n", max(0, searched - 3)) >= 0
     match = _head(data, 0, HEAD_BYTES) if whole else None
     if match is None:
         _refuse_unless_begun(data, searched)
         return None
-    return _read_lines(match, asked_head)
+    return _read_lines(match, asked_head, recurring)
 
 
-def _read_lines(match: re.Match[bytes], asked_head: bool) -> AnswerHead:
+def _is_dropped(name: bytes) -> bool:
+    return name in _DROPPED or name.startswith(b"durward-")
+
+
+def _read_lines(match: re.Match[bytes], asked_head: bool, recurring: Recurring | None) -> AnswerHead:
     lines = match[3].splitlines()
     if len(lines) > HEAD_LINES:
         raise malformed(f"the head has more than {HEAD_LINES} lines")
@@ -102,13 +169,15 @@ def _read_lines(match: re.Match[bytes], asked_head: bool) -> AnswerHead:
             _combine(framing, name, value)
         elif name == b"set-cookie":
             cookies.append(line)
-        elif name not in _DROPPED and not name.startswith(b"durward-"):
+        elif not _is_dropped(name):
             forward.append(line)
             if len(_plain) < _PLAIN_BOUND:
                 _plain.add(line[: len(name)])
     answer = AnswerHead(int(match[2]), fields, forward, cookies, None, False, match[1] == b"1", None, match.end())
     _decide_framing(answer, framing, asked_head)
     _decide_persistence(answer, framing)
+    if recurring is not None:
+        recurring.learn(lines)
     return answer
 
 

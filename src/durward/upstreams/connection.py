@@ -9,7 +9,7 @@ from typing import Final, Protocol, cast
 from durward.calls.errors import CallerError, GateError, UpstreamError
 from durward.calls.ports import Timeouts
 from durward.protocols.framing import LAST_CHUNK, Chunks, Counted, FramingError, UntilClose, frame
-from durward.protocols.http1_answer import AnswerHead, malformed, read_head
+from durward.protocols.http1_answer import AnswerHead, Recurring, malformed, read_head
 from durward.upstreams.answer import Answer
 
 TICK: Final = 0.25
@@ -73,7 +73,18 @@ class Connection(asyncio.BufferedProtocol):
 
     __slots__ = (
         *("_answer", "_asked_head", "_between", "_held", "_interim", "_owner", "_paused", "_persistent", "_pump"),
-        *("_reader", "_sent", "_size", "_ticks", "_timeouts", "_transport", "_used", "_waiter", "_writable"),
+        *(
+            "_reader",
+            "_recurring",
+            "_sent",
+            "_size",
+            "_ticks",
+            "_timeouts",
+            "_transport",
+            "_used",
+            "_waiter",
+            "_writable",
+        ),
         *("closed", "deadline", "idle_seconds", "loop", "name"),
     )
 
@@ -100,6 +111,7 @@ class Connection(asyncio.BufferedProtocol):
         self._persistent = False
         self._interim = 0
         self._held = b""
+        self._recurring = Recurring()
 
     # What a pool asks of it.
 
@@ -230,7 +242,7 @@ class Connection(asyncio.BufferedProtocol):
         if searched:
             data = self._held + data
         try:
-            head = read_head(data, self._asked_head, searched)
+            head = read_head(data, self._asked_head, searched, self._recurring)
             while head is not None and head.status < 200:
                 self._pass_interim(head)
                 data = data[head.end :]
