@@ -62,6 +62,15 @@ def test_an_allowed_call_is_an_intent_and_a_settle() -> None:
     assert (one.opening.decision, one.opening.rule, one.opening.reserved_nano) == ("allow", "work", 12)
 
 
+def test_a_further_target_is_tried_only_if_the_intent_is_still_kept() -> None:
+    one, pages = entry()
+    one.open(None)
+    one.attempt(Target("first", "x"))
+    assert pages.lines == [("intent", "", "")]
+    one.attempt(Target("second", "x"))
+    assert pages.lines == [("intent", "", ""), ("confirm", "id", "")]
+
+
 def test_a_refusal_is_one_line() -> None:
     one, pages = entry()
     one.fail(Refused("No."), begun=False)

@@ -1,5 +1,7 @@
 """The pool over real sockets: what is reused, for how long, and the one retry. `repr` of the pool tells what it holds."""
 
+import asyncio
+
 import pytest
 
 from durward.calls.errors import GateError
@@ -134,6 +136,20 @@ async def test_a_reused_connection_that_closes_unanswered_is_retried_once_on_a_f
         assert await second.request(b"body") == post(b"body") + b"body"
         await ok(call, second)
         assert rig.pool.counts.retried == 1
+
+
+async def test_a_call_that_may_go_no_more_is_not_retried() -> None:
+    async with Rig() as rig:
+        call, peer = await rig.asked()
+        await ok(call, peer)
+
+        def refuse() -> None:
+            raise GateError("Its intent was not kept.", reason="journal_unavailable")
+
+        again = asyncio.create_task(rig.pool.send(rig.origin, GET, b"", TIMEOUTS, refuse))
+        await peer.request()
+        peer.close()
+        assert await reason(again) == "journal_unavailable"
 
 
 async def test_a_reused_connection_that_is_reset_unanswered_is_retried_too() -> None:

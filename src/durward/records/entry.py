@@ -44,7 +44,9 @@ class Entry(msgspec.Struct):
         self.journal.confirm(self.opening.id)
 
     def attempt(self, target: Target) -> Attempt:
-        """Note that a target is tried now."""
+        """Note that a target is tried now. Raises as `confirm` does: a further target is tried only after a wait for the one before."""
+        if self.closing.attempts:
+            self.confirm()
         attempt = Attempt(target.upstream, target.model, 0, "", self._elapsed())
         self.closing.attempts.append(attempt)
         self.closing.provider = target.upstream

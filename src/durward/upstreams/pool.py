@@ -281,7 +281,7 @@ class PooledUpstreams:
             # Nothing of an answer came, and this connection had served before: it was closed while it idled. Once more, once.
             replayable = False
             self.counts.retried += 1
-            connection = await pool.acquire(timeouts.connect)
+            connection = await self._confirmed(pool, timeouts.connect, confirm)
 
     @staticmethod
     async def _confirmed(pool: OriginPool, seconds: float, confirm: Callable[[], None] | None) -> Connection:
