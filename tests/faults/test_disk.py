@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 import os
+import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -29,6 +30,7 @@ WARM_CALLS = 150
 NEEDS_ROOT = pytest.mark.skipif(
     not may_mount(), reason="only root may mount a small file system; RLIMIT_FSIZE does for all"
 )
+NEEDS_PRLIMIT = pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux limits another process")
 
 
 @contextmanager
@@ -68,7 +70,9 @@ async def until_status(port: int, ask: Ask, status: int) -> None:
             pass
 
 
-@pytest.mark.parametrize("kind", ["limited", pytest.param("mounted", marks=NEEDS_ROOT)])
+@pytest.mark.parametrize(
+    "kind", [pytest.param("limited", marks=NEEDS_PRLIMIT), pytest.param("mounted", marks=NEEDS_ROOT)]
+)
 async def test_a_full_disk_refuses_new_calls_settles_open_ones_and_is_left_by_itself(tmp_path: Path, kind: str) -> None:
     with a_disk(tmp_path, kind) as disk:
         async with durward(tmp_path) as (running, provider):
