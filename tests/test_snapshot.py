@@ -86,6 +86,13 @@ def test_kept_courses_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(snapshot._courses) <= 4
 
 
+def test_the_course_of_an_address_of_any_length_is_not_kept() -> None:
+    snapshot = made()
+    found = snapshot.course(CAROL, arrive(snapshot, f"POST /v1/chat/completions?{'a' * 4_000}"), "POST", asks())
+    assert found.decision.allows == course(snapshot).decision.allows
+    assert len(snapshot._courses) == 1
+
+
 def test_the_worst_case_is_the_dearest_candidates() -> None:
     snapshot = made()
     found = course(snapshot)

@@ -56,6 +56,8 @@ class Course(msgspec.Struct, frozen=True, gc=False):
 
 
 KEPT_COURSES = 4_096
+KEPT_PLACE = 512
+"""Courses of longer addresses are not kept: their queries are any bytes, and a course holds them several times."""
 
 
 class Snapshot:
@@ -84,7 +86,7 @@ class Snapshot:
 
         For a model call both follow from principal, place and model alone, so its course is kept; the table is bounded.
         """
-        if request is None or request.further_models:
+        if request is None or request.further_models or len(arrival.place) > KEPT_PLACE:
             return self._chart(principal, arrival, method, request)
         key = (principal, arrival.place, request.model)
         course = self._courses.get(key)

@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durward.calls.errors import CallerError
-from durward.protocols.addresses import Route, gemini_segments, join, read_path, read_query, read_route, split_target
+from durward.protocols.addresses import (
+    Route,
+    gemini_segments,
+    join,
+    read_path,
+    read_path_once,
+    read_query,
+    read_route,
+    split_target,
+)
 
 
 @pytest.mark.parametrize(
@@ -175,6 +184,12 @@ def test_a_slash_at_the_end_makes_no_other_route_of_inference(target: str, proto
     route = read_route("POST", read_path(target), None, {})
     assert (route.kind, route.protocol) == ("inference", protocol)
     assert read_route("GET", read_path("/v1/models/"), None, {}).kind == "listing"
+
+
+def test_a_path_of_any_length_is_read_and_only_short_ones_are_kept() -> None:
+    kept = read_path_once.cache_info().currsize
+    assert len(read_path("/v1/" + "a/" * 4_000).path.raw) == 4_001
+    assert read_path_once.cache_info().currsize == kept
 
 
 @given(st.text(alphabet="abv1/.%2eF:\\?#~", max_size=24))

@@ -283,6 +283,8 @@ def test_what_the_app_noted_goes_on_to_the_next_equal_head() -> None:
         b"POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 2\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n",
         b"POST / HTTP/1.0\r\nHost: h\r\nContent-Length: 2\r\n\r\n",
+        # Kept as long as its connection idles, and there may be ten thousand.
+        b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n" + b"A: %b\r\n" % (b"x" * 4_000) * 3 + b"\r\n",
     ],
 )
 def test_heads_without_a_length_or_of_a_rare_kind_are_always_read(head: bytes) -> None:

@@ -17,6 +17,7 @@ from durward.protocols.wire import Wire
 Door = Literal["model", "models", "provider", "api", "health", "ready"]
 Kind = Literal["inference", "listing", "entry", "other"]
 
+KEPT_PATH = 512
 VERSIONS = frozenset({"v1", "v1beta", "v1alpha"})
 WIRES: dict[str, Wire] = {"openai": "openai", "anthropic": "anthropic", "gemini": "gemini"}
 
@@ -119,12 +120,17 @@ def _segment(raw: str) -> str:
     return text
 
 
-@lru_cache(maxsize=1024)
 def read_path(raw: str) -> Address:
     """The address of a raw path. Raises CallerError `bad_path`, or `not_found` for a path that no door answers.
 
-    The cache is keyed by the path alone, never by a query, which may hold a key.
+    The cache is keyed by the path alone, never by a query, which may hold a key. Long paths are nobody's habit, and are not kept.
     """
+    return read_path_once(raw) if len(raw) <= KEPT_PATH else read_path_once.__wrapped__(raw)
+
+
+@lru_cache(maxsize=1024)
+def read_path_once(raw: str) -> Address:
+    """As `read_path`, and kept."""
     if not raw.startswith("/"):
         raise CallerError("The path does not begin with a slash.", reason="bad_path")
     pieces = tuple(raw[1:].split("/"))

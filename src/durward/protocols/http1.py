@@ -14,6 +14,8 @@ from durward.protocols.framing import FIELD_VALUE, TOKEN
 HEAD_BYTES: Final = 32 * 1024
 LINE_BYTES: Final = 8 * 1024
 HEADERS: Final = 100
+REPEATED_BYTES: Final = 8 * 1024
+"""Larger heads are not kept to be compared with: an idle connection should hold little."""
 
 # Methods are case-sensitive, and some servers fold case: `delete` must not pass as something that is not DELETE.
 _METHOD = rb"[A-Z][A-Z-]{,31}+"
@@ -318,8 +320,8 @@ class Repeatable:
 
 
 def repeatable(data: bytes, end: int, head: RequestHead, manner: Manner) -> Repeatable | None:
-    """What the next head of the connection can be compared with; None where this one has no length or is of a rare kind."""
-    if manner is not _PLAIN or not head.length:
+    """What the next head of the connection can be compared with; None where this one is large, has no length or is of a rare kind."""
+    if manner is not _PLAIN or not head.length or end > REPEATED_BYTES:
         return None
     at = data.lower().find(b"\r\ncontent-length:", 0, end)
     start = at + len(b"\r\ncontent-length:")
