@@ -108,6 +108,34 @@ def test_a_call_that_began_and_ended_within_a_turn_that_cannot_be_written_is_not
     assert kinds(content(written)) == ["open", "close"]
 
 
+def test_a_new_segment_says_nothing_of_beginnings_that_are_not_written_yet(tmp_path: Path) -> None:
+    disk = Disk()
+    written, _ = grouped(tmp_path, disk)
+    written.intent(begun("open"))
+    written.commit()
+    written._rotate_at = 1
+    disk.bytes_left = 700  # Enough for a segment's first line, and no more.
+    written.intent(begun("a" * 500))
+    assert written.commit() == Kept(beginnings=False, ends=True)
+    assert [line["open"] for line in lines(written) if line["type"] == "open"] == [{}, {"open": 7}]
+
+
+def test_an_end_does_not_overtake_its_beginning_when_the_disk_fails_between_them(tmp_path: Path) -> None:
+    disk = Disk()
+    written, _ = grouped(tmp_path, disk)
+    written.post([(b"unknown", b'"id":"x"')])
+    written.intent(begun("a"))
+    disk.error = errno.ENOSPC
+    written.tick()
+    written.settle(Closing("a", "ok"))
+    assert written.commit() == Kept(beginnings=False, ends=False)
+    disk.mend()
+    written._clock.now += 2  # type: ignore[attr-defined]
+    assert not written.unavailable()
+    assert "settle" not in kinds(content(written))
+    assert not written._forgotten
+
+
 @given(
     st.lists(
         st.tuples(st.sampled_from(["intent", "settle", "turn", "full", "short", "mend", "tick"]), st.integers(0, 9))

@@ -66,6 +66,7 @@ class FileJournal:
         self._number = 0
         self._rotate_at = SEGMENT_BYTES
         self._open: dict[str, int | None] = {}
+        self._begun: dict[str, int | None] = {}  # their intents are parked; they are open once these are written
         self._lost: dict[str, int | None] = {}
         self._forgotten: set[str] = set()
         """Calls under way whose intent could not be kept."""
@@ -82,7 +83,7 @@ class FileJournal:
     def intent(self, opening: Opening) -> None:
         """A call is about to go upstream. Raises GateError `journal_unavailable`."""
         self._put(b"intent", _encode(opening)[1:-1], opening.id)
-        self._open[opening.id] = opening.reserved_nano
+        (self._open if self._later is None else self._begun)[opening.id] = opening.reserved_nano
 
     def confirm(self, call: str) -> None:
         """For a call that had to wait before it goes upstream. Raises GateError `journal_unavailable` where its intent was not kept."""
@@ -95,11 +96,12 @@ class FileJournal:
             self._forgotten.discard(closing.id)
             raise self._refusal()  # its intent could not be kept: nothing of the call went anywhere
         members = _closing(closing)
-        if self._failure:
-            self._set_aside(closing, members)
-        elif self._later is not None:
+        if self._later is not None and (self._parked or not self._failure):
+            # Behind what is parked, also where that will not be kept: its beginning may be there.
             self._park((b"settle", members, closing, closing.id))
             return
+        if self._failure:
+            self._set_aside(closing, members)
         else:
             try:
                 self._append(b"settle", self._now() + members)
@@ -142,7 +144,8 @@ class FileJournal:
             with contextlib.suppress(OSError):
                 self._write_unknown(self._open)
                 self._write_head(b"close")
-                self._give_up_reserve()
+                assert self.writer is not None
+                (self.writer / layout.RESERVE).unlink()
         for held in (self._segment, self._reserve):
             if held is not None:
                 held.close()
@@ -152,10 +155,6 @@ class FileJournal:
         self._failure = "it is closed"
         self._probe_at = float("inf")
 
-    def _give_up_reserve(self) -> None:
-        assert self.writer is not None
-        (self.writer / layout.RESERVE).unlink()
-
     # Writing.
 
     def commit(self) -> Kept:
@@ -163,6 +162,7 @@ class FileJournal:
         parked, self._parked = self._parked, []
         if not parked:
             return ALL_KEPT
+        begun, self._begun = self._begun, {}
         now = self._now()
         try:
             if self._failure:
@@ -175,6 +175,7 @@ class FileJournal:
                 self._fail(error)
             return self._rescue(parked)
         self._chain.take()
+        self._open.update(begun)
         for _, _, end, call in parked:
             if end is not None:
                 self._open.pop(call, None)
@@ -191,7 +192,6 @@ class FileJournal:
         beginnings = ends = True
         for kind, members, closing, call in parked:
             if closing is None:
-                self._open.pop(call, None)
                 if kind == b"intent":
                     self._forgotten.add(call)
                     beginnings = False
