@@ -129,12 +129,16 @@ class Batched:
         pieces = self._pieces
         if not pieces:
             return
+        held = self._held
         self._pieces = []
         self._held = 0
         if self._transport.is_closing():
             return
         if len(pieces) == 1:
             self._transport.write(pieces[0])
+        elif held <= HELD_BYTES:
+            # Small pieces cost less copied into one than handed over one by one.
+            self._transport.write(b"".join(pieces))
         else:
             self._transport.writelines(pieces)
 

@@ -112,15 +112,12 @@ class Answer:
     def brought(self, pieces: list[bytes]) -> None:
         """More of the body has come."""
         into = self._into
-        if into is not None and not self._stopped:
-            for place, piece in enumerate(pieces):
-                if not into(piece):
-                    self._stopped = True
-                    pieces = pieces[place + 1 :]
-                    self._wake()
-                    break
-            else:
+        if into is not None and pieces and not self._stopped:
+            if into(pieces[0] if len(pieces) == 1 else b"".join(pieces)):
                 return
+            self._stopped = True
+            self._wake()
+            return
         self._pieces += pieces
         unread = self._unread
         for piece in pieces:
