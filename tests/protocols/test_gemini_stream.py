@@ -9,13 +9,12 @@ from hypothesis import strategies as st
 
 from durward.calls.errors import UpstreamError
 from durward.calls.usage import Tokens
-from durward.protocols.gemini_request import read_request
 from durward.protocols.gemini_stream import GeminiStream
 from tests.protocols.replay import chunked, follow, told
 
 
 def stream_reader() -> GeminiStream:
-    return GeminiStream(read_request(b"{}", "gemini-x", True))
+    return GeminiStream()
 
 
 def chunk(

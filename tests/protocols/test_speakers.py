@@ -78,7 +78,7 @@ def test_an_error_inside_a_stream() -> None:
 
 @pytest.mark.parametrize("begun", [b"[", b'[{"candidates": []}'])
 def test_an_error_inside_a_gemini_array_leaves_valid_json_before_it(begun: bytes) -> None:
-    reader = GeminiStream(ModelRequest("m", True, {}))
+    reader = GeminiStream()
     released = reader.feed(begun)
     told = json.loads(released + error_event(PROTOCOLS["gemini"], reader, CUT, CALL) + b"]")
     assert told[-1]["error"]["details"][0]["reason"] == "upstream_cut"

@@ -12,7 +12,7 @@ from durward.protocols.anthropic_request import read_request
 from durward.protocols.anthropic_stream import AnthropicStream
 from durward.protocols.anthropic_usage import read_reported, to_usage
 from durward.protocols.http import error_lines, error_text
-from durward.protocols.members import join, size
+from durward.protocols.members import UNREADABLE, join, size
 from durward.protocols.wire import Answer, ModelRequest, ObjectId, Rendered, Wire
 
 __all__ = ["ANTHROPIC_COUNT", "ANTHROPIC_MESSAGES", "read_models", "write_error", "write_model", "write_models"]
@@ -45,7 +45,6 @@ class _Message(msgspec.Struct, gc=False):
 
 _message = msgspec.json.Decoder(_Message)
 _blocks = msgspec.json.Decoder(list[Block])
-UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 
 
 class _Spoken:

@@ -6,6 +6,7 @@ import msgspec
 
 from durward.calls.errors import UpstreamError
 from durward.protocols.http import JSON
+from durward.protocols.members import UNREADABLE
 from durward.protocols.wire import ModelListing, Rendered
 
 UNKNOWN_RELEASE = "1970-01-01T00:00:00Z"
@@ -43,7 +44,7 @@ def read_models(body: bytes) -> list[str]:
     """The names in a provider's list. Raises UpstreamError `upstream_malformed`."""
     try:
         return [listed.id for listed in _list.decode(body).data]
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+    except UNREADABLE:
         raise UpstreamError("The provider's model list cannot be read.", reason="upstream_malformed") from None
 
 

@@ -6,6 +6,7 @@ from durward.calls.usage import Usage
 from durward.protocols.anthropic_blocks import NOTHING, Block, files_of
 from durward.protocols.anthropic_request import asks_hour_cache
 from durward.protocols.anthropic_usage import ReportedUsage, merge, read_reported, to_usage
+from durward.protocols.members import UNREADABLE
 from durward.protocols.sse import EventSplitter, Unread, data_of, name_of
 from durward.protocols.wire import ModelRequest, ObjectId
 
@@ -57,7 +58,6 @@ class _DeltaEvent(msgspec.Struct, gc=False):
 
 _event = msgspec.json.Decoder(_Event)
 _delta_event = msgspec.json.Decoder(_DeltaEvent)
-UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 
 
 class AnthropicStream:

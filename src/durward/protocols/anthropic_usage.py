@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 
 from durward.calls.usage import Tokens, Usage
+from durward.protocols.members import UNREADABLE
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
@@ -56,7 +57,7 @@ def read_reported(raw: msgspec.Raw | None) -> ReportedUsage | None:
         return None
     try:
         return _reported.decode(raw)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+    except UNREADABLE:
         return None
 
 

@@ -8,6 +8,7 @@ from durward.protocols.gemini_models import read_models, write_model, write_mode
 from durward.protocols.gemini_request import read_request, write_request
 from durward.protocols.gemini_stream import NOTHING, GeminiStream, read_chunk, text_bytes_of
 from durward.protocols.gemini_usage import grounding_fees, read_usage
+from durward.protocols.members import UNREADABLE
 from durward.protocols.wire import Answer, ModelRequest, Rendered, Wire
 
 __all__ = [
@@ -19,8 +20,6 @@ __all__ = [
     "write_model",
     "write_models",
 ]
-
-UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 
 
 class _Spoken:
@@ -41,7 +40,7 @@ class _Spoken:
         return b"data: %b\r\n\r\n" % error_body(error, call)
 
     def stream(self, request: ModelRequest, hide_usage: bool) -> GeminiStream:
-        return GeminiStream(request)
+        return GeminiStream()
 
 
 class Generate(_Spoken):

@@ -6,6 +6,7 @@ import msgspec
 
 from durward.calls.errors import UpstreamError
 from durward.protocols.http import JSON
+from durward.protocols.members import UNREADABLE
 from durward.protocols.wire import ModelListing, Rendered
 
 LINES = b"Content-Type: %b\r\n" % JSON
@@ -37,7 +38,7 @@ def read_models(body: bytes) -> list[str]:
     """The names in a provider's list, without `models/`. Raises UpstreamError `upstream_malformed`."""
     try:
         return [listed.name.removeprefix("models/") for listed in _list.decode(body).models]
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+    except UNREADABLE:
         raise UpstreamError("The provider's model list cannot be read.", reason="upstream_malformed") from None
 
 

@@ -11,12 +11,11 @@ from durward.calls.usage import Usage
 from durward.protocols.gemini_array import ArraySplitter, element_of
 from durward.protocols.gemini_errors import error_body
 from durward.protocols.gemini_usage import Grounding, grounding_fees, read_usage
-from durward.protocols.members import size
+from durward.protocols.members import UNREADABLE, size
 from durward.protocols.sse import BOUND, EventSplitter, Unread, data_of
-from durward.protocols.wire import ModelRequest, ObjectId
+from durward.protocols.wire import ObjectId
 
 NOTHING = msgspec.Raw()
-UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 
 
 class Part(msgspec.Struct, gc=False, rename="camel"):
@@ -121,7 +120,7 @@ class GeminiStream:
         "unread",
     )
 
-    def __init__(self, request: ModelRequest) -> None:
+    def __init__(self) -> None:
         self._splitter: EventSplitter | ArraySplitter | None = None
         self._array = False
         self._begun = b""

@@ -10,6 +10,7 @@ from typing import Annotated
 import msgspec
 
 from durward.calls.usage import Tokens, Usage
+from durward.protocols.members import UNREADABLE
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
@@ -57,7 +58,7 @@ def read_usage(raw: msgspec.Raw) -> Usage | None:
     """The usage in disjoint kinds; None where the object is not what the wire documents, or counts no prompt."""
     try:
         reported = _reported.decode(raw)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+    except UNREADABLE:
         return None
     prompt = reported.prompt_token_count
     if prompt is None:

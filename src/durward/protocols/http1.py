@@ -137,7 +137,7 @@ def read_head(data: bytes, end: int) -> tuple[RequestHead, Manner]:
     if found is None:
         return _read_other_form(data, end)
     method, target, minor, block = found.groups()
-    lines = _lines(block, end)
+    lines = _lines(block)
     if end > LINE_BYTES:
         _check_lines(data[: found.start(4) - 2], lines)
     return _read(method, target, minor, lines)
@@ -149,7 +149,7 @@ def _read_other_form(data: bytes, end: int) -> tuple[RequestHead, Manner]:
     if found is None:
         raise _malformed(data[: end - 4].split(b"\r\n"))
     method, target, minor, block = found.groups()
-    lines = _lines(block, end)
+    lines = _lines(block)
     _check_lines(data[: found.start(4) - 2], lines)
     head, manner = _read(method, target, minor, lines)
     if target != b"*":
@@ -188,7 +188,7 @@ def _malformed(lines: list[bytes]) -> CallerError:
     return CallerError(f"Header line {wrong} is not valid.", reason="malformed_http")
 
 
-def _lines(block: bytes, end: int) -> list[bytes]:
+def _lines(block: bytes) -> list[bytes]:
     lines = block.splitlines()  # within the grammar every CR and LF is of a line end
     if len(lines) > HEADERS:
         raise CallerError(f"The head has more than {HEADERS} headers.", reason="head_too_large")

@@ -17,12 +17,13 @@ Members = dict[str, msgspec.Raw]
 
 DEPTH = 64
 """How deep a value may be nested that is decoded as a whole."""
+UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
+"""What a decoder raises for bytes that somebody else wrote."""
 
 _TOP = msgspec.json.Decoder(Members)
 _ANY = msgspec.json.Decoder()
 _PLACE = re.compile(r" \(byte (\d+)\)")
 _PATH = re.compile(r"^(.*?)(?: - at `\$\.?([^.\[`]*).*`)?$", re.DOTALL)
-_UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 join = msgspec.json.Encoder().encode
 """`join(members) -> bytes`: the object again, members in order, values byte for byte."""
@@ -66,7 +67,7 @@ def read_members(body: bytes, governed: Governed) -> Members:
             # Strings are skipped unread, and a server that decodes broken UTF-8 its own way could see them end elsewhere.
             body.decode()
         members = _TOP.decode(body)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise malformed(error) from None
     governed.check(members)
     return members
@@ -104,7 +105,7 @@ def typed(members: Members, name: str, decoder: msgspec.json.Decoder[T]) -> T | 
         return decoder.decode(raw)
     except msgspec.ValidationError as error:
         raise wrong_type(error, name) from None
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         # Positions inside a member would mislead: the caller counts from the start of the body.
         refusal = malformed(error, f"The body's member `{name}`")
         refusal.param = name

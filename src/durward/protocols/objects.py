@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from durward.calls.errors import CallerError
+from durward.protocols.members import UNREADABLE
 from durward.protocols.wire import ObjectId, Wire
 
 COLLECTIONS: dict[Wire, dict[tuple[str, ...], str]] = {
@@ -179,7 +180,7 @@ def shown_objects(place: Place, body: bytes) -> tuple[ObjectId, ...]:
     """The objects that a 2xx answer shows for the first time: what was created, and what the provider made of it."""
     try:
         shown = _shown.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return ()
     found: list[ObjectId] = []
     if place.creates and place.kind and (identifier := shown.id or _bare(shown.name)):

@@ -8,12 +8,12 @@ from math import ceil
 import msgspec
 
 from durward.calls.errors import CallerError, DurwardError
-from durward.protocols.members import Governed, Members, join, malformed, read_members, typed, wrong_type
+from durward.protocols.members import UNREADABLE, Governed, Members, join, malformed, read_members, typed, wrong_type
 from durward.protocols.openai_chat_stream import ChatReader, Citation, Delta, cites, text_of
 from durward.protocols.openai_claims import claimed_tags, claimed_user
 from durward.protocols.openai_errors import write_chat_error_event, write_error
 from durward.protocols.openai_objects import KINDS, says, survey
-from durward.protocols.openai_usage import NOTHING, SEARCH_FEE, UNREADABLE, loosely, read_usage, usage_of
+from durward.protocols.openai_usage import NOTHING, SEARCH_FEE, loosely, read_usage, usage_of
 from durward.protocols.wire import Answer, ModelRequest, Rendered, StreamReader, Wire
 
 PLAIN = frozenset(

@@ -2,8 +2,9 @@
 
 import msgspec
 
+from durward.protocols.members import UNREADABLE
 from durward.protocols.openai_stream import EventReader, error_name, length_of
-from durward.protocols.openai_usage import NOTHING, SEARCH_FEE, UNREADABLE, Reported, loosely, read_usage, usage_of
+from durward.protocols.openai_usage import NOTHING, SEARCH_FEE, Reported, loosely, read_usage, usage_of
 from durward.protocols.sse import data_of, name_of
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from durward.protocols.announced import TAG_LENGTH, TAGS_LIMIT
+from durward.protocols.members import UNREADABLE
 
 TEXT_LENGTH = 128
 READ = 16_384
@@ -13,7 +14,6 @@ SESSIONS = ("session_id", "session-id", "thread_id", "thread-id")
 """Where Codex's `client_metadata` announces its session; the thread is a session's where no more is told."""
 
 _ANY = msgspec.json.Decoder()
-_UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 
 def claimed_user(*raws: msgspec.Raw | None) -> str:
@@ -50,5 +50,5 @@ def _read(raw: msgspec.Raw) -> object:
         return None
     try:
         return _ANY.decode(raw)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None

@@ -3,12 +3,12 @@
 import msgspec
 
 from durward.calls.errors import CallerError, DurwardError
-from durward.protocols.members import Governed, Members, join, malformed, read_members, wrong_type
+from durward.protocols.members import UNREADABLE, Governed, Members, join, malformed, read_members, wrong_type
 from durward.protocols.openai_chat_stream import ChatReader
 from durward.protocols.openai_claims import claimed_tags, claimed_user
 from durward.protocols.openai_errors import write_chat_error_event, write_error
 from durward.protocols.openai_objects import KINDS, says, survey
-from durward.protocols.openai_usage import NOTHING, UNREADABLE, loosely, read_usage, usage_of
+from durward.protocols.openai_usage import NOTHING, loosely, read_usage, usage_of
 from durward.protocols.wire import Answer, ModelRequest, Rendered, StreamReader, Wire
 
 PLAIN = frozenset({"model", "input", "encoding_format", "dimensions"})

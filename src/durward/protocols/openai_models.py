@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from durward.calls.errors import UpstreamError
+from durward.protocols.members import UNREADABLE
 from durward.protocols.wire import ModelListing, Rendered
 
 NAMES = 10_000
@@ -49,7 +50,7 @@ def read_models(body: bytes) -> list[str]:
     """
     try:
         named = _ARRAY.decode(body) if body.lstrip().startswith(b"[") else _LIST.decode(body).data
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         raise UpstreamError("The provider's list of models is not readable.", reason="upstream_malformed") from None
     names = dict.fromkeys(model.id for model in named if 0 < len(model.id) <= NAME_LENGTH)
     return list(names)[:NAMES]

@@ -5,12 +5,12 @@ from math import ceil
 import msgspec
 
 from durward.calls.errors import CallerError, DurwardError
-from durward.protocols.members import Governed, Members, join, malformed, read_members, size, wrong_type
+from durward.protocols.members import UNREADABLE, Governed, Members, join, malformed, read_members, size, wrong_type
 from durward.protocols.openai_claims import claimed_session, claimed_tags, claimed_user
 from durward.protocols.openai_errors import write_error, write_response_error_event
 from durward.protocols.openai_objects import KINDS, says, survey
 from durward.protocols.openai_responses_stream import ResponseReader, Told, made_by, used_by, used_later
-from durward.protocols.openai_usage import NOTHING, UNREADABLE, loosely, usage_of
+from durward.protocols.openai_usage import NOTHING, loosely, usage_of
 from durward.protocols.wire import Answer, ModelRequest, Rendered, StreamReader, Wire
 
 PLAIN = frozenset(

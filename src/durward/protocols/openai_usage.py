@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from durward.calls.usage import Tokens, Usage
+from durward.protocols.members import UNREADABLE
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=10**15)] | None
 NOTHING: Final = msgspec.Raw(b"null")
@@ -20,7 +21,6 @@ BELIEVED = 10_000_000
 """A total that goes beyond its parts by more tokens than this is nonsense, not thought."""
 SEARCH_FEE = "web_search"
 """Searches that a model made by itself, as they are priced."""
-UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 
 class CachedDetails(msgspec.Struct, gc=False):

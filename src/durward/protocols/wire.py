@@ -52,8 +52,8 @@ class Answer(msgspec.Struct, gc=False):
 class StreamReader(Protocol):
     """Follows one streamed answer. Bytes go in as they come, bytes that may be released come out, unchanged.
 
-    The terminal event, and all behind it, stays in `held` until the caller of this reader has settled the call. A partial event is
-    held back too; one larger than 1 MiB is let through unread, and `unread` counts it.
+    The terminal event, and all behind it, is held back until the caller of this reader has settled the call and takes it with
+    `take_held`. A partial event is held back too; one larger than 1 MiB is let through unread, and `unread` counts it.
     """
 
     @property
@@ -64,7 +64,7 @@ class StreamReader(Protocol):
     text_bytes: int
     objects: list[ObjectId]
     ended: bool
-    """True once the terminal event is in `held`."""
+    """True once the terminal event is held back."""
     finished: bool
     """True once the answer is known to be complete in content (finish reason seen), terminal event or not."""
     error: str
@@ -103,7 +103,8 @@ class ModelProtocol(Protocol):
     """One module of `protocols/` that speaks model calls. The instance has no state."""
 
     name: str
-    """The record's `protocol`: openai_chat, openai_responses, openai_embeddings, anthropic, gemini."""
+    """The record's `protocol`: openai_chat, openai_responses, openai_embeddings, anthropic, anthropic_count,
+    gemini, gemini_embed, gemini_count."""
     wire: Wire
 
     def read(self, body: bytes, model: str, stream: bool | None) -> ModelRequest:
