@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from durward.calls.errors import CallerError
 from durward.calls.principal import Principal
-from durward.identity.keys import Keys, carried
+from durward.identity.keys import Keys, carried, digest_of
 
 CAROL = Principal("carol", "acme")
 
@@ -69,10 +69,10 @@ def test_a_key_is_known_by_its_whole_digest_until_it_ends() -> None:
     clock = Noon()
     keys = Keys(clock)
     keys.add(sha256(b"secret").hexdigest(), CAROL, expires=1_001.0)
-    assert keys.identify({b"x-api-key": b"secret"}, ()) == CAROL
+    assert keys.of(digest_of({b"x-api-key": b"secret"}, ())) == CAROL
     clock.now = 1_001.0
     with pytest.raises(CallerError) as caught:
-        keys.identify({b"x-api-key": b"secret"}, ())
+        keys.of(digest_of({b"x-api-key": b"secret"}, ()))
     assert caught.value.reason == "key_unknown"
 
 
@@ -80,5 +80,5 @@ def test_a_key_is_known_by_its_whole_digest_until_it_ends() -> None:
 def test_a_key_that_shares_a_beginning_is_another_key(key: bytes, tail: bytes) -> None:
     keys = Keys(Noon())
     keys.add(sha256(key).hexdigest(), CAROL)
-    with pytest.raises(CallerError):
-        keys.identify({b"durward-key": key + tail}, ())
+    with pytest.raises(CallerError, match="not known"):
+        keys.of(digest_of({b"durward-key": key + tail}, ()))

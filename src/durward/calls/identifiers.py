@@ -1,4 +1,4 @@
-"""UUIDv7 identifiers (RFC 9562 §5.7) and W3C trace ids, from an injected clock and random source."""
+"""UUIDv7 identifiers (RFC 9562 §5.7) from a given time and given random bytes."""
 
 
 def uuid7(time_ms: int, random: bytes) -> str:
@@ -6,8 +6,3 @@ def uuid7(time_ms: int, random: bytes) -> str:
     digits = (time_ms.to_bytes(6, "big") + random).hex()
     variant = "89ab"[random[2] >> 6]
     return f"{digits[:8]}-{digits[8:12]}-7{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
-
-
-def time_of(identifier: str) -> int:
-    """The Unix time in milliseconds inside a UUIDv7."""
-    return int(identifier[:8] + identifier[9:13], 16)

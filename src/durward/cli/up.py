@@ -20,7 +20,7 @@ from durward.config import places
 from durward.config.compile import examine_file
 from durward.config.demo import demo_settings
 from durward.config.mistakes import Wrong
-from durward.config.settings import Settings
+from durward.config.settings import Settings, settings_json
 from durward.config.zero import AGENT, KEYS, LISTEN, ollama_answers, zero_config
 from durward.server.claims import claim, joined_address, listen
 from durward.server.launch import Launch, become_supervisor, unnamed
@@ -68,7 +68,7 @@ def up(
             address=shown,
             lock=lock,
             listener=listener.detach(),
-            settings=unnamed(encode(settings)),
+            settings=unnamed(settings_json(settings)),
             said=f"Durward is ready on http://{shown} (pid {os.getpid()}). Ctrl-C stops it.\n",
             demo=start.demo.detach() if start.demo else None,
             show=unnamed(encode(told)) if demo else None,

@@ -136,5 +136,5 @@ def settings_json(settings: Settings) -> bytes:
 
 
 def read_settings(content: bytes) -> Settings:
-    """The reverse of `settings_json`. Raises msgspec.ValidationError for anything else."""
+    """The reverse of `settings_json`. Raises msgspec.DecodeError for anything else."""
     return msgspec.json.decode(content, type=Settings)

@@ -56,7 +56,3 @@ class Keys:
         if found is None or (found[1] is not None and found[1] <= self._clock.time()):
             raise CallerError("The agent key is not known here.", reason="key_unknown")
         return found[0]
-
-    def identify(self, fields: dict[bytes, bytes], query_keys: Iterable[str]) -> Principal:
-        """The agent that a call's key belongs to. Raises CallerError `key_missing`, `conflicting_keys`, `key_unknown`."""
-        return self.of(digest_of(fields, query_keys))

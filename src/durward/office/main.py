@@ -15,10 +15,8 @@ import time
 from pathlib import Path
 from typing import Any, Protocol
 
-import msgspec
-
 from durward.calls.errors import DurwardError
-from durward.config.settings import Settings
+from durward.config.settings import read_settings
 from durward.records.index import Indexer
 
 log = logging.getLogger("office")
@@ -101,7 +99,7 @@ def main() -> int:
     # Calls come first: the index has time.
     os.nice(5)
     pair, settings = (int(word) for word in sys.argv[1:])
-    wanted = msgspec.json.decode(os.pread(settings, os.fstat(settings).st_size, 0), type=Settings)
+    wanted = read_settings(os.pread(settings, os.fstat(settings).st_size, 0))
     try:
         indexer = Indexer(Path(wanted.data_dir))
     except DurwardError as error:

@@ -16,7 +16,7 @@ import uvloop
 
 from durward.calls.errors import CallerError, DurwardError
 from durward.calls.principal import Principal
-from durward.config.settings import Settings
+from durward.config.settings import Settings, read_settings
 from durward.gateway import Gateway
 from durward.identity.keys import Keys
 from durward.records.heads import load_signer
@@ -116,7 +116,7 @@ def main() -> int:
     log_to_stderr()
     pair, settings, listener, _lock = (int(word) for word in sys.argv[1:])
     try:
-        gate = Gate(msgspec.json.decode(content(settings), type=Settings))
+        gate = Gate(read_settings(content(settings)))
     except DurwardError as error:
         log.error("%s %s", error.message, error.remedy)
         return 1
