@@ -42,10 +42,8 @@ FREE_TEST_FOLDERS = {
     "clients",
     "faults",
     "golden",
-    "hostile",
     "peers",
     "playbooks",
-    "properties",
     "simulation",
 }
 FREE_TESTS = {"test_tidy.py", "test_behaviours.py"}

@@ -147,8 +147,9 @@ class Upstreams(Protocol):
 
 
 class Journal(Protocol):
-    """The chained, append-only journal. Every method has written its line when it returns.
+    """The chained, append-only journal: a line is written before anything that hangs on it leaves the gate.
 
+    It may write the lines of one turn of the event loop together. Whoever waits between `intent` and sending asks `confirm`.
     Raises GateError `journal_unavailable` where a line cannot be written; `settle` uses the reserve and raises only when that is full.
     """
 

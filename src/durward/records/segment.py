@@ -14,7 +14,9 @@ RESERVED = 4 * 2**20
 
 
 class Segment:
-    """A new segment. One write a line; a line that could be written only in part is cut off again, so that the chain stays whole."""
+    """A new segment. Lines that are appended together are one write; one that went only in part is cut off again, so that the chain
+    stays whole.
+    """
 
     __slots__ = ("_fd", "_torn", "_write", "size")
 
