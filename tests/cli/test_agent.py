@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from durward.cli.agent import list_agents
 from durward.server.claims import claim
 from durward.storage.state import open_offline
 from tests.server.running import Upstream, command, durward, write_config
@@ -114,6 +115,21 @@ def test_the_list_is_a_table_for_people(tmp_path: Path) -> None:
     assert "make one with" in command(tmp_path, "agent", "list").stderr
     command(tmp_path, "agent", "add", "one", "--team", "care")
     table = command(tmp_path, "agent", "list").stdout
-    assert "one" in table
-    assert "care" in table
+    assert table.splitlines()[0].split() == ["name", "team", "keys", "created", "made", "by"]
+    assert table.splitlines()[1].split()[:3] == ["one", "care", "1"]
     assert "\x1b" not in table
+
+
+def test_a_name_is_the_last_that_the_table_cuts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, tenant in (("support", "acme"), ("a" * 30, "b" * 60)):
+        assert command(tmp_path, "agent", "add", name, "--tenant", tenant, "--team", "care").returncode == 0
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    list_agents()
+    lines = capsys.readouterr().out.splitlines()
+    assert "a" * 30 in lines[1]
+    assert "b…" in lines[1]
+    assert max(map(len, lines)) == 80
+    assert "support" in lines[2]

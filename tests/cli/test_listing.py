@@ -14,7 +14,7 @@ from rich.text import Text
 
 from durward.calls.errors import CallerError
 from durward.cli import listing
-from durward.cli.listing import Column, Grid, data_dir_of, fresh_index, moment
+from durward.cli.listing import UNBOUNDED, Column, Grid, data_dir_of, fresh_index, moment, terminal
 from durward.records import freshness
 from durward.records.queries import Wanted
 from tests.records.scribe import Calls, journal
@@ -130,3 +130,10 @@ def test_widths_that_are_fixed_leave_the_rest_to_the_widest() -> None:
     grid.fix((5, 6, 8))
     assert grid.widths == [5, 35, 8]
     assert grid.row([Text("somebody"), Text("x"), Text("$0.000000001")]).plain == "some… x" + " " * 35 + "$0.000000001"
+
+
+def test_what_goes_to_a_program_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert terminal().width == UNBOUNDED
+    monkeypatch.setenv("COLUMNS", "72")
+    assert terminal().width == 72

@@ -1,11 +1,16 @@
 """The entry point: only what is asked for is imported, and errors are sentences."""
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import typer
 from typer.testing import CliRunner
 
+from durward import __version__
+from durward.cli import main
 from durward.cli.main import COMMANDS, command_line
 from tests.server.running import command
 
@@ -42,3 +47,20 @@ def test_a_listing_does_not_load_what_checks_files() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ended.stdout == "[]\n"
+
+
+def test_the_version_is_told(tmp_path: Path) -> None:
+    assert command(tmp_path, "--version").stdout == f"durward {__version__}\n"
+
+
+def test_an_error_of_the_system_names_the_file_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(words: list[str]) -> typer.Typer:
+        raise PermissionError(errno.EACCES, "Permission denied", "/x/journal")
+
+    monkeypatch.setattr(main, "command_line", refuse)
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == "It could not be done: /x/journal: Permission denied.\n"

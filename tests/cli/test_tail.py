@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from durward.calls.errors import CallerError
 from durward.cli import tail
 from tests.cli.recorded import durward, record_story
 from tests.records.scribe import Calls, journal
@@ -52,3 +53,28 @@ def test_calls_come_as_they_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(tail, "sleep", call_or_stop)
         said = durward("tail", "-c", str(tmp_path), "--json")
     assert [(line["id"], line["agent"]) for line in said.objects] == [(opening.id, "support")]
+
+
+def test_a_wider_line_shows_the_whole_reason(tmp_path: Path) -> None:
+    calls = Calls()
+    with journal(tmp_path) as written:
+        opening = calls.opening()
+        written.intent(opening)
+        written.settle(calls.closing(opening, outcome="failed", reason="upstream_unreachable"))
+    narrow, wide = (durward("tail", "-c", str(tmp_path), width=width).lines[-1] for width in (80, 100))
+    assert "upstrea…" in narrow
+    assert "upstream_unreachable" in wide
+
+
+def test_no_titles_stand_over_a_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CallerError, match="nothing was started here"):
+        tail.tail_command()
+    assert capsys.readouterr().out == ""
+    (tmp_path / ".durward").mkdir()
+    (tmp_path / ".durward" / "lock").touch()
+    tail.tail_command()
+    assert "result" in capsys.readouterr().out

@@ -8,12 +8,11 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from durward.calls.errors import CallerError, GateError
 from durward.cli.agent_key import draw, how_to_use
+from durward.cli.listing import Column, Grid, terminal
 from durward.cli.place import ConfigFile, Place, locate
 from durward.config import grammar
 from durward.config.mistakes import Wrong
@@ -31,7 +30,17 @@ LOOK_AGAIN_SECONDS = 0.05
 GRACE = re.compile(r"([0-9]{1,6})(s|m|h|d)")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-COLUMNS = ("name", "tenant", "team", "app", "keys", "created", "next_expiry", "made_by")
+COLUMNS = {
+    "name": Column("name", 4, 64),
+    "tenant": Column("tenant", 6, 65),
+    "team": Column("team", 4, 65),
+    "app": Column("app", 3, 65),
+    "keys": Column("keys", 4, 6, right=True),
+    "created": Column("created", 16, 16),
+    "next_expiry": Column("next expiry", 16, 16),
+    "made_by": Column("made by", 7, 7),
+}
+"""By member of a row. What may be wider gives way first, so the name is cut last."""
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The agent's name.", show_default=False)]
 
@@ -89,7 +98,7 @@ def list_agents(
         for row in rows:
             print(json.dumps(row))
     elif rows:
-        Console().print(_table(rows))
+        _print(rows)
     else:
         _tell("There is no agent yet: make one with `durward agent add NAME`.")
 
@@ -143,13 +152,11 @@ def _row(listed: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _table(rows: list[dict[str, Any]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in COLUMNS:
-        table.add_column(column.replace("_", " "), no_wrap=True, justify="right" if column == "keys" else "left")
-    for row in rows:
-        table.add_row(*(_cell(row.get(column)) for column in COLUMNS))
-    return table
+def _print(rows: list[dict[str, Any]]) -> None:
+    """The table; a column in which no agent has anything is left out, so that names have its room."""
+    used = [member for member in COLUMNS if any(row.get(member) for row in rows)]
+    cells = [[Text(_cell(row.get(member))) for member in used] for row in rows]
+    Grid(terminal(), [COLUMNS[member] for member in used]).print(cells)
 
 
 def _cell(value: str | int | None) -> str:

@@ -4,11 +4,10 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from durward.cli import shown
-from durward.cli.listing import AsJson, Column, Grid, Since, Where, data_dir_of, fresh_index, moment, tell
+from durward.cli.listing import AsJson, Column, Grid, Since, Where, data_dir_of, fresh_index, moment, tell, terminal
 from durward.records.lines import Record, as_json
 from durward.records.queries import Wanted
 
@@ -47,7 +46,7 @@ def calls_command(
         return
     today = datetime.now(UTC).date().isoformat()
     days = any(record.time[:10] != today for record in records)
-    Grid(Console(), COLUMNS).print([cells(record, with_day=days) for record in records])
+    Grid(terminal(), COLUMNS).print([cells(record, with_day=days) for record in records])
     if len(records) == limit:
         tell(f"These are the newest {limit}; --limit 0 lists all.")
 

@@ -1,5 +1,6 @@
 """What all listings share: their options, the index brought up to date before they answer, and rows of text in columns."""
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -42,6 +43,8 @@ UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 NOTICEABLE = 20
 """Pauses after which somebody wonders what is going on: a second or more."""
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
+UNBOUNDED = 10_000
+"""A width no listing reaches."""
 
 
 class Column(NamedTuple):
@@ -108,6 +111,12 @@ def moment(since: str) -> int:
 def tell(text: str) -> None:
     """For people, beside what a program may read."""
     print(text, file=sys.stderr, flush=True)
+
+
+def terminal() -> Console:
+    """Where listings go. What is no terminal and has no width of its own reads whole names: they are searched for."""
+    bounded = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console() if bounded else Console(width=UNBOUNDED)
 
 
 class Grid:

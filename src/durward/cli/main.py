@@ -2,9 +2,11 @@
 
 import sys
 from importlib import import_module
+from typing import Annotated
 
 import typer
 
+from durward import __version__
 from durward.calls.errors import DurwardError
 from durward.config.mistakes import Mistakes
 
@@ -42,7 +44,17 @@ def command_line(words: list[str]) -> typer.Typer:
     return app
 
 
-def _alone() -> None:
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"durward {__version__}")
+        raise typer.Exit
+
+
+def _alone(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
     """The door through which everything that AI agents do passes."""
     # Typer takes a single command for the whole program unless there is a callback.
 
@@ -56,7 +68,8 @@ def main() -> None:
     except DurwardError as error:
         sys.exit(_told(f"{error.message}\n{error.remedy}", 2 if error.facts.fault == "caller" else 1))
     except OSError as error:
-        sys.exit(_told(f"It could not be done: {error}.", 1))
+        place = f"{error.filename}: " if error.filename else ""
+        sys.exit(_told(f"It could not be done: {place}{error.strerror or error}.", 1))
 
 
 def _told(text: str, code: int) -> int:

@@ -3,13 +3,12 @@
 from typing import Annotated, get_args
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from durward.calls.errors import CallerError
 from durward.calls.usage import Tokens
 from durward.cli import shown
-from durward.cli.listing import AsJson, Column, Grid, Since, Where, data_dir_of, fresh_index, moment, tell
+from durward.cli.listing import AsJson, Column, Grid, Since, Where, data_dir_of, fresh_index, moment, tell, terminal
 from durward.records.lines import as_json
 from durward.records.queries import By, Spend
 
@@ -49,7 +48,7 @@ def spend_command(
     lines = [_cells(shown.plain(row.name) if row.name else "(none)", row) for row in rows]
     if len(rows) > 1:
         lines.append([Text.assemble((cell.plain, "bold")) for cell in _cells("in all", total)])
-    Grid(Console(), columns).print(lines)
+    Grid(terminal(), columns).print(lines)
     if total.unpriced:
         tell(
             f"\nA price is missing for {shown.counted(total.unpriced, 'call')}, which cost more than is shown."
