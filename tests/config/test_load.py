@@ -99,6 +99,7 @@ def test_what_stands_alone(text: str, mistake: str) -> None:
         ("a:\n\tb: 1", "Indent with spaces"),
         ("a: @b", "needs quotes"),
         ("a: b: c", "needs quotes"),
+        ("a: {b: ${C}}", "env:NAME, without `$`"),
         ("a: 1\na: 2", "line 1"),
     ],
 )

@@ -59,6 +59,14 @@ def test_what_is_no_bare_reference(value: str) -> None:
     assert "hunter2" not in caught.value.message + caught.value.hint
 
 
+@pytest.mark.parametrize("value,told", [("$OPENAI_API_KEY", True), ("${OPENAI_API_KEY}", True), ("sk-hunter2", False)])
+def test_a_variable_as_a_shell_writes_it_is_told_how_it_is_written_here(value: str, told: bool) -> None:
+    with pytest.raises(Wrong) as caught:
+        bare(value)
+    assert ("without `$`" in caught.value.hint) is told
+    assert value not in caught.value.message + caught.value.hint
+
+
 @pytest.mark.parametrize("value", [*SECRETS, *BROKEN, *TOO_MUCH, 5, None, [], {"env": "X"}])
 def test_what_is_no_template(value: object) -> None:
     with pytest.raises(Wrong) as caught:

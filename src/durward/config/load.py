@@ -102,6 +102,8 @@ def _hint(problem: str, line: str) -> str:
         return "Indent with spaces: YAML takes no tabs there."
     if "mapping values are not allowed" in problem:
         return "A value that holds `: ` needs quotes; a key stands one level deeper than what it belongs to."
+    if "expected ',' or" in problem:
+        return "Inside {…} and […] a value with braces, brackets or commas needs quotes; a secret is env:NAME, without `$`."
     if "cannot start any token" in problem:
         return "A value that begins with @, ` or % needs quotes."
     return ""

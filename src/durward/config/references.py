@@ -39,7 +39,8 @@ def bare(value: str) -> str:
         )
     match = BARE.fullmatch(value.removeprefix("${").removesuffix("}") if value.startswith("${") else value)
     if match is None:
-        raise Wrong("a secret is never written in this file", RULE)
+        shell = "An environment variable is env:NAME, without `$`. " if value.startswith("$") else ""
+        raise Wrong("a secret is never written in this file", f"{shell}{RULE}")
     refuse_reference(match[1], match[2])
     return f"${{{match[0]}}}"
 

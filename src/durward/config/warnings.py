@@ -69,7 +69,7 @@ def _names(root: Node) -> Iterator[Mistake]:
                 yield Mistake(
                     node.span,
                     f"the file has no agent {quoted(name)}",
-                    f"{hint}If not, make it with `durward agent add {name}`.",
+                    f"{hint}An agent made by `durward agent add {name}` needs no place in the file.",
                 )
 
 
