@@ -58,6 +58,8 @@ class Gateway:
         self._listings = Listings(clock, self._fetch_models)
         self.pulse = Pulse(clock)
         self.stopping = False
+        self.on_refused: Callable[[str, str], None] = _unheard
+        """Told, with reason and address, of what is refused before it has an identity, and so leaves no record."""
 
     async def handle(self, exchange: Exchange) -> None:
         """Answer one request. Whatever happens, the caller gets an answer in its own wire and the call its record."""
@@ -83,6 +85,8 @@ class Gateway:
             entry = Entry(self._journal, self._clock, self._clock.monotonic(), opening, Closing(call, "unknown"))
             await self._govern(relay, known, principal, entry)
         except DurwardError as error:
+            if entry is None:
+                self.on_refused(error.reason, exchange.peer)
             _refuse(relay, speaker, entry, error, call)
         except asyncio.CancelledError:
             if entry is not None:
@@ -250,6 +254,10 @@ class Gateway:
             b"Content-Type: text/plain\r\nCache-Control: no-store\r\n",
             b"ok\n" if well else b"not ready\n",
         )
+
+
+def _unheard(_reason: str, _peer: str) -> None:
+    """For a gateway whose refusals nobody counts."""
 
 
 def _measure(entry: Entry, outbound: Outbound, relay: Relay, meter: Meter) -> None:

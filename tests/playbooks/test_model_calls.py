@@ -115,6 +115,7 @@ async def test_usage_as_is_asks_for_nothing() -> None:
 
 async def test_a_denied_call_reaches_no_upstream() -> None:
     world = World(settings(policies=(Rule("no mini", "deny", Selector(resources=("model/*mini",))),)))
+    world.gateway.on_refused = lambda reason, peer: world.events.append("counted beside the record")
     caller = await world.plays(CHAT, ASK)
     assert world.events == [">> POST /v1/chat/completions", "== refused 403 denied", "<< 403"]
     error = json.loads(caller.received)["error"]
@@ -134,8 +135,11 @@ async def test_observe_records_the_denial_and_lets_it_pass() -> None:
 @pytest.mark.parametrize("key", [None, "dw_" + "x" * 43])
 async def test_a_stranger_leaves_no_record(key: str | None) -> None:
     world = World()
+    counted: list[tuple[str, str]] = []
+    world.gateway.on_refused = lambda reason, peer: counted.append((reason, peer))
     caller = await world.plays(CHAT, ASK, key=key)  # type: ignore[arg-type]
     assert caller.status == 401
+    assert counted == [("key_unknown" if key else "key_missing", "192.0.2.1")]
     assert world.book.openings == []
 
 

@@ -68,7 +68,9 @@ class Gate:
     async def run(self, pair_end: socket.socket, listener: socket.socket) -> None:
         """Serve until it is time to leave; then finish the calls, and close what they leaned on."""
         bounds = Bounds(body_memory=body_memory())
-        edge = Edge(self._gateway.handle, self._clock, bounds, Refusals(self._clock).note, self._turn.callers)
+        refusals = Refusals(self._clock)
+        self._gateway.on_refused = refusals.note
+        edge = Edge(self._gateway.handle, self._clock, bounds, refusals.note, self._turn.callers)
         life = Life("gate", self._obey)
         life.begin(self._beat())
         await life.start(edge, pair_end, listener)

@@ -1,4 +1,4 @@
-"""Requests that the edge refused before anybody was identified: counted, and told in the log now and then, outside the journal."""
+"""Requests refused before anybody was identified: counted, and told in the log now and then, outside the journal."""
 
 import logging
 from collections import Counter
