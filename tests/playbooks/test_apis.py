@@ -141,7 +141,7 @@ async def test_content_codings_are_the_affair_of_caller_and_api() -> None:
     world = World()
     packed = gzip.compress(b'{"a": 1}')
     reply = Reply(200, packed)
-    reply.forward.append(b"Content-Encoding: gzip")
+    reply.forward += b"Content-Encoding: gzip\r\n"
     reply.fields[b"content-encoding"] = b"gzip"
     caller = await world.plays("POST /api/crm/x", packed, reply, Content_Encoding="gzip", Accept_Encoding="gzip, br")
     head, body = world.network.sent[0]

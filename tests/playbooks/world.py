@@ -145,8 +145,8 @@ class Reply:
     ) -> None:
         self.status = status
         self.fields = {b"content-type": media, b"x-request-id": b"req-1"}
-        self.forward = [b"Content-Type: " + media, b"X-Request-Id: req-1"]
-        self.cookies = [b"Set-Cookie: a=b"]
+        self.forward = b"Content-Type: %b\r\nX-Request-Id: req-1\r\n" % media
+        self.cookies = b"Set-Cookie: a=b\r\n"
         self._pieces = list(pieces)
         known = length and all(isinstance(piece, bytes) for piece in pieces)
         self.length = sum(len(piece) for piece in pieces if isinstance(piece, bytes)) if known else None

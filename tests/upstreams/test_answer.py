@@ -29,16 +29,23 @@ class Source:
         self.said.append("fail")
 
 
+def answer_head(length: int | None) -> AnswerHead:
+    head = AnswerHead(200, {b"content-type": b"x"}, b"A: b\r\n", True, 0)
+    head.cookies = b"Set-Cookie: c\r\n"
+    head.length = length
+    return head
+
+
 def opened(length: int | None = None) -> tuple[Answer, Source]:
     source = Source()
-    head = AnswerHead(200, {b"content-type": b"x"}, [b"A: b"], [b"Set-Cookie: c"], length, False, True, None, 0)
+    head = answer_head(length)
     return Answer(head, source), source
 
 
 async def test_the_head_is_told() -> None:
     answer, _ = opened(7)
     assert (answer.status, answer.fields, answer.length) == (200, {b"content-type": b"x"}, 7)
-    assert (answer.forward, answer.cookies) == ([b"A: b"], [b"Set-Cookie: c"])
+    assert (answer.forward, answer.cookies) == (b"A: b\r\n", b"Set-Cookie: c\r\n")
 
 
 async def test_what_lies_ready_is_one_chunk() -> None:

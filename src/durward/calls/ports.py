@@ -97,9 +97,9 @@ class UpstreamAnswer(Protocol):
     status: int
     fields: dict[bytes, bytes]
     """Headers the gate reads, lower-case name to value: content-type, content-encoding, retry-after, request ids."""
-    forward: list[bytes]
-    """Header lines that may go back to the caller, byte for byte, without CRLF; no hop-by-hop, framing, alt-svc, set-cookie."""
-    cookies: list[bytes]
+    forward: bytes
+    """Header lines that may go back to the caller, byte for byte, each ended by CRLF; no hop-by-hop, framing, alt-svc, set-cookie."""
+    cookies: bytes
     """The Set-Cookie lines, kept apart: only `/api` passes them on."""
     length: int | None
     """Content-Length, 0 for an empty body, None when the end is found by chunks or by close."""

@@ -5,10 +5,8 @@ Content-Length beside Transfer-Encoding, lengths that differ, any coding but `ch
 """
 
 import re
-from itertools import compress
+from functools import lru_cache
 from typing import Final
-
-import msgspec
 
 from durward.calls.errors import UpstreamError
 from durward.protocols.framing import FIELD_VALUE, TOKEN
@@ -33,20 +31,18 @@ _DROPPED = frozenset(
 )
 _plain: set[bytes] = set()
 """Names, as they were spelled, that only pass on. Learned, since an upstream spells its names alike in every answer."""
-_PLAIN_BOUND = 1024
+_PLAIN_BOUND: Final = 1024
+MOST_USE: Final = 8
+"""So many heads of other names, less those of the known ones between them, and the known names are forgotten."""
 
-_head = re.compile(
-    rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*+)?+\r\n((?:%b:%b\r\n)*+)\r\n" % (TOKEN, FIELD_VALUE)
-).match
-_status_line = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*+)?+\r\n").match
-_CONTROLS: Final = bytes((*range(9), *range(10, 32), 127))
-_starts = bytes.startswith
+_STATUS_LINE = rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*+)?+\r\n"
+_head = re.compile(rb"%b((?:%b:%b\r\n)*+)\r\n" % (_STATUS_LINE, TOKEN, FIELD_VALUE)).match
 _head_begun = re.compile(rb"(?:[^\r\n\x00]|\r\n)*+\r?").fullmatch
 _length = re.compile(rb"[0-9]{1,18}").fullmatch
 _idle_seconds = re.compile(rb"(?:^|[,\t ])timeout=([0-9]{1,6})(?:$|[,\t ])").search
 
 
-class AnswerHead(msgspec.Struct, gc=False):
+class AnswerHead:
     """A response head, valid by grammar, its framing decided.
 
     `fields`, `forward`, `cookies` and `length` are those of `UpstreamAnswer`; an answer without a body (to HEAD, 204, 304) that says
@@ -55,70 +51,121 @@ class AnswerHead(msgspec.Struct, gc=False):
     `end`.
     """
 
-    status: int
-    fields: dict[bytes, bytes]
-    forward: list[bytes]
-    cookies: list[bytes]
-    length: int | None
-    chunked: bool
-    persistent: bool
-    idle: int | None
-    end: int
+    __slots__ = ("chunked", "cookies", "end", "fields", "forward", "idle", "length", "persistent", "status")
+
+    def __init__(self, status: int, fields: dict[bytes, bytes], forward: bytes, persistent: bool, end: int) -> None:
+        self.status = status
+        self.fields = fields
+        self.forward = forward
+        self.cookies = b""
+        self.length: int | None = None
+        self.chunked = False
+        self.persistent = persistent
+        self.idle: int | None = None
+        self.end = end
 
 
 class Recurring:
-    """The names of a connection's last valid head, in their order, and what is to be done with each.
+    """The names of a connection's last valid heads, as one grammar of their own.
 
-    An upstream's answers differ in values, hardly ever in names. A head with the same names in the same spelling is then valid if no
-    control byte hides in it; any other is read in full. New names are learned only when the old ones have not been of use.
+    An upstream's answers differ in values, hardly ever in names. Names that have come twice running become a pattern that matches
+    heads with just these names, in this order and spelling, and says with one match which values are read and which bytes pass on; any
+    other head is read in full. New names are learned only when the old ones have not been of use.
     """
 
-    __slots__ = ("_cookies", "_framing", "_names", "_passes", "_read", "_use")
-
-    MOST_USE: Final = 8
+    __slots__ = ("_names", "_shape", "_use")
 
     def __init__(self) -> None:
         self._names: list[bytes] = []
+        self._shape: Shape | None = None
         self._use = 0
 
     def learn(self, lines: list[bytes]) -> None:
         """Note the names of a head that was read in full and is valid."""
-        if self._names and self._use:
+        if self._use:
             self._use -= 1
             return
-        self._names = [line[: line.index(b":") + 1] for line in lines]
-        lower = [name[:-1].lower() for name in self._names]
-        self._cookies = [name == b"set-cookie" for name in lower]
-        self._passes = [not (name == b"set-cookie" or name in _FRAMING or _is_dropped(name)) for name in lower]
-        self._read = [(at, name, len(name) + 1) for at, name in enumerate(lower) if name in READ]
-        self._framing = [(at, name, len(name) + 1) for at, name in enumerate(lower) if name in _FRAMING]
+        names = [line[: line.index(b":")] for line in lines]
+        if names == self._names:
+            self._shape = shape_of(tuple(names))
+            self._use = MOST_USE
+        self._names = names
 
     def read(self, data: bytes, asked_head: bool) -> AnswerHead | None:
-        """The head that `data` begins with; None where it is in any way different from the one before. Raises as `read_head`."""
-        end = data.find(b"\r\n\r\n", 0, HEAD_BYTES)
-        status = _status_line(data)
-        if end < 0 or status is None or status.end() > end:
+        """The head that `data` begins with; None where it is in any way different from those before. Raises as `read_head`."""
+        shape = self._shape
+        if shape is None:
             return None
-        block = data[status.end() : end]
-        lines = block.split(b"\r\n")
-        if len(lines) != len(self._names) or not all(map(_starts, lines, self._names)):
-            return None
-        if len(block) - len(block.translate(None, _CONTROLS)) != 2 * len(lines) - 2:
-            return None  # a control byte besides the line ends
-        if self._use < self.MOST_USE:
+        answer = shape.read(data, asked_head)
+        if answer is not None and self._use < MOST_USE:
             self._use += 1
+        return answer
+
+
+class Shape:
+    """The grammar of all heads that have these names in this order, and what is to be done with each."""
+
+    __slots__ = ("_cookies", "_forward", "_framing", "_match", "_read")
+
+    def __init__(self, names: tuple[bytes, ...]) -> None:
+        self._forward: list[int] = []
+        self._cookies: list[int] = []
+        self._read: list[tuple[int, bytes]] = []
+        self._framing: list[tuple[int, bytes]] = []
+        pattern = [_STATUS_LINE]
+        group = 2
+        passing = False  # inside a group of lines that pass on
+        for name in names:
+            lower = name.lower()
+            passes = lower not in _FRAMING and lower != b"set-cookie" and not _is_dropped(lower)
+            if passes != passing:
+                pattern.append(b"(" if passes else b")")
+                passing = passes
+                if passes:
+                    group += 1
+                    self._forward.append(group)
+            value = FIELD_VALUE
+            if lower in READ or lower in _FRAMING:
+                group += 1
+                (self._read if passes else self._framing).append((group, lower))
+                value = b"(%b)" % FIELD_VALUE
+            line = b"%b:%b\r\n" % (re.escape(name), value)
+            if lower == b"set-cookie":
+                group += 1
+                self._cookies.append(group)
+                line = b"(%b)" % line
+            pattern.append(line)
+        pattern.append(b")\r\n" if passing else b"\r\n")
+        self._match = re.compile(b"".join(pattern)).match
+
+    def read(self, data: bytes, asked_head: bool) -> AnswerHead | None:
+        """A head of this shape, None where it is none. Raises as `read_head`."""
+        match = self._match(data, 0, HEAD_BYTES)
+        if match is None:
+            return None
+        groups = match.groups()
         fields: dict[bytes, bytes] = {}
         framing: dict[bytes, bytes] = {}
-        for at, name, start in self._read:
-            _combine(fields, name, lines[at][start:])
-        for at, name, start in self._framing:
-            _combine(framing, name, lines[at][start:])
-        forward = list(compress(lines, self._passes))
-        cookies = list(compress(lines, self._cookies))
-        answer = AnswerHead(int(status[2]), fields, forward, cookies, None, False, status[1] == b"1", None, end + 4)
-        _decide_framing(answer, framing, asked_head)
-        _decide_persistence(answer, framing)
+        for group, name in self._read:
+            _combine(fields, name, groups[group - 1])
+        for group, name in self._framing:
+            _combine(framing, name, groups[group - 1])
+        forward = _joined(groups, self._forward)
+        answer = AnswerHead(int(groups[1]), fields, forward, groups[0] == b"1", match.end())
+        if self._cookies:
+            answer.cookies = _joined(groups, self._cookies)
+        _decide(answer, framing, asked_head)
         return answer
+
+
+def _joined(groups: tuple[bytes, ...], places: list[int]) -> bytes:
+    return groups[places[0] - 1] if len(places) == 1 else b"".join([groups[place - 1] for place in places])
+
+
+@lru_cache(maxsize=64)
+def shape_of(names: tuple[bytes, ...]) -> Shape:
+    """The shape that these names make. A pattern takes a millisecond to compile, and connections of one upstream share it."""
+    return Shape(names)
 
 
 def malformed(what: str) -> UpstreamError:
@@ -173,9 +220,9 @@ def _read_lines(match: re.Match[bytes], asked_head: bool, recurring: Recurring |
             forward.append(line)
             if len(_plain) < _PLAIN_BOUND:
                 _plain.add(line[: len(name)])
-    answer = AnswerHead(int(match[2]), fields, forward, cookies, None, False, match[1] == b"1", None, match.end())
-    _decide_framing(answer, framing, asked_head)
-    _decide_persistence(answer, framing)
+    answer = AnswerHead(int(match[2]), fields, _lines(forward), match[1] == b"1", match.end())
+    answer.cookies = _lines(cookies)
+    _decide(answer, framing, asked_head)
     if recurring is not None:
         recurring.learn(lines)
     return answer
@@ -196,6 +243,16 @@ def _combine(fields: dict[bytes, bytes], name: bytes, value: bytes) -> None:
     """Lines of one name are one list (RFC 9110 §5.3)."""
     value = value.strip()
     fields[name] = fields[name] + b", " + value if name in fields else value
+
+
+def _lines(lines: list[bytes]) -> bytes:
+    return b"\r\n".join([*lines, b""])
+
+
+def _decide(answer: AnswerHead, framing: dict[bytes, bytes], asked_head: bool) -> None:
+    _decide_framing(answer, framing, asked_head)
+    if b"connection" in framing or b"keep-alive" in framing:
+        _decide_persistence(answer, framing)
 
 
 def _decide_framing(answer: AnswerHead, framing: dict[bytes, bytes], asked_head: bool) -> None:
@@ -244,5 +301,7 @@ def _decide_persistence(answer: AnswerHead, framing: dict[bytes, bytes]) -> None
         answer.persistent = False
     named -= {b"close", b"keep-alive"}
     if named:
-        answer.forward = [line for line in answer.forward if line.partition(b":")[0].lower() not in named]
-        answer.cookies = [line for line in answer.cookies if b"set-cookie" not in named]
+        lines = answer.forward.splitlines(keepends=True)
+        answer.forward = b"".join([line for line in lines if line.partition(b":")[0].lower() not in named])
+        if b"set-cookie" in named:
+            answer.cookies = b""

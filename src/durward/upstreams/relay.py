@@ -28,11 +28,7 @@ Claim = Callable[[Iterable[ObjectId]], Awaitable[None]]
 
 def answer_lines(call: str, answer: UpstreamAnswer, cookies: bool) -> bytes:
     """The header lines of an answer that is passed on: the call's id, then the upstream's own."""
-    lines = [b"Durward-Call: " + call.encode(), *answer.forward]
-    if cookies:
-        lines += answer.cookies
-    lines.append(b"")
-    return b"\r\n".join(lines)
+    return b"Durward-Call: %b\r\n%b%b" % (call.encode(), answer.forward, answer.cookies if cookies else b"")
 
 
 class Pulse:
