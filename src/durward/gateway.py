@@ -82,7 +82,7 @@ class Gateway:
             opening = replace(
                 known.opening, id=call, time=timestamp(now), trace=known.opening.trace or self._random.bytes(16).hex()
             )
-            entry = Entry(self._journal, self._clock, self._clock.monotonic(), opening, Closing(call, "unknown"))
+            entry = Entry(self._journal, self._clock, opening, Closing(call, "unknown"))
             await self._govern(relay, known, principal, entry)
         except DurwardError as error:
             if entry is None:

@@ -1,9 +1,6 @@
 """The stages built from one configuration. A call keeps the snapshot it started with, so that none is judged by two."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
-
-import msgspec
 
 from durward.calls.decision import Decision
 from durward.calls.ports import Clock, RequestHead
@@ -24,29 +21,40 @@ from durward.upstreams.endpoint import Endpoint, read_endpoint
 from durward.upstreams.request import passed_lines, request_line, trace_line
 
 
-class Way(NamedTuple):
+class Way:
     """The way to one upstream: where it is, what is presented there, and how its answers are read."""
 
-    endpoint: Endpoint
-    presented: Presented
-    asks_usage: bool = False
-    body_limit: int = OTHER_BODY_LIMIT
+    __slots__ = ("asks_usage", "body_limit", "endpoint", "presented")
+
+    def __init__(
+        self, endpoint: Endpoint, presented: Presented, asks_usage: bool = False, body_limit: int = OTHER_BODY_LIMIT
+    ) -> None:
+        self.endpoint = endpoint
+        self.presented = presented
+        self.asks_usage = asks_usage
+        self.body_limit = body_limit
 
 
-class Step(msgspec.Struct, frozen=True, gc=False):
+class Step:
     """One target of a course: the way there, and the request line and Host of the call at it."""
 
-    target: Target
-    way: Way
-    line: bytes
+    __slots__ = ("line", "target", "way")
+
+    def __init__(self, target: Target, way: Way, line: bytes) -> None:
+        self.target = target
+        self.way = way
+        self.line = line
 
 
-class Course(msgspec.Struct, frozen=True, gc=False):
+class Course:
     """Where a call may go: what it asks for, what policy says of it, and a step for each target."""
 
-    resource: Resource
-    decision: Decision
-    steps: tuple[Step, ...]
+    __slots__ = ("decision", "resource", "steps")
+
+    def __init__(self, resource: Resource, decision: Decision, steps: tuple[Step, ...]) -> None:
+        self.resource = resource
+        self.decision = decision
+        self.steps = steps
 
     def within(self, upstreams: frozenset[str]) -> "Course":
         """The same course, only where all it names is the caller's own."""

@@ -50,7 +50,7 @@ class Pages:
 def entry() -> tuple[Entry, Pages]:
     pages = Pages()
     opening = Opening("id", "2026-11-21T00:00:00.000Z", "carol")
-    return Entry(pages, Watch(), Watch.now, opening, Closing("id", "unknown")), pages
+    return Entry(pages, Watch(), opening, Closing("id", "unknown")), pages
 
 
 def test_an_allowed_call_is_an_intent_and_a_settle() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from durward.calls.errors import CallerError
 from durward.calls.ports import Exchange
 from durward.server.bounds import Bounds
-from durward.server.connection import HIGH_WATER, App
+from durward.server.connection import HIGH_WATER, App, Connection
 from durward.server.edge import TICK, Edge
 from tests.server.caller import BOUNDS, HeldClock
 
@@ -29,9 +29,9 @@ class HeldTransport(asyncio.Transport):
         self._closed = False
         self._aborted = False
         self._unsent = 0
-        self._protocol: asyncio.BufferedProtocol | None = None
+        self._protocol: Connection | None = None
 
-    def carry(self, protocol: asyncio.BufferedProtocol) -> None:
+    def carry(self, protocol: Connection) -> None:
         self._protocol = protocol
         protocol.connection_made(self)
 

@@ -3,9 +3,10 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -97,10 +98,12 @@ async def test_of_two_connections_one_is_closed(monkeypatch: pytest.MonkeyPatch)
     both_open = asyncio.Barrier(2)
 
     async def at_once(origin: Origin, address: str, factory: object) -> Connection:
-        made = await asyncio.get_running_loop().create_connection(connection, "127.0.0.1", origin.port)
-        opened.append(made[1])
+        protocol: Callable[[], Any] = connection
+        made = await asyncio.get_running_loop().create_connection(protocol, "127.0.0.1", origin.port)
+        one: Connection = made[1]
+        opened.append(one)
         await both_open.wait()
-        return made[1]
+        return one
 
     monkeypatch.setattr(both, "_open", at_once)
     monkeypatch.setattr("durward.upstreams.dialing.HEAD_START_SECONDS", 0.0)

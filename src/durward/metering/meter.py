@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Protocol
 
-import msgspec
-
 from durward.calls.record import Closing
 from durward.calls.resource import Action
 from durward.calls.usage import Tokens, Usage
@@ -33,38 +31,41 @@ class Source(Protocol):
     """True once the answer is known to be whole, so that the numbers are final."""
 
 
-class Meter(msgspec.Struct, gc=False):
+class Meter:
     """Follows one call. Whatever ends the call, `measure` says what is known of its use by then."""
 
-    action: Action
-    request: ModelRequest | None
-    price: Price | None = None
-    sent: bool = False
-    source: Source | None = None
-    answered: PriceOf | None = None
+    __slots__ = ("_action", "_answered", "_price", "_sent", "_source", "request")
+
+    def __init__(self, action: Action, request: ModelRequest | None) -> None:
+        self.request = request
+        self._action = action
+        self._price: Price | None = None
+        self._sent = False
+        self._source: Source | None = None
+        self._answered: PriceOf | None = None
 
     def sends(self, price: Price | None, answered: PriceOf | None = None) -> None:
         """The request is about to go to a target with this price, so from now on it may cost.
 
         Where the provider may answer with another model, `answered` tells the price of the one that did.
         """
-        self.sent = True
-        self.price = price
-        self.answered = answered
+        self._sent = True
+        self._price = price
+        self._answered = answered
 
     def void(self) -> None:
         """The target did not take the request, or answered with an error status: nothing was used."""
-        self.sent = False
+        self._sent = False
 
     def follow(self, source: Source) -> None:
         """Take the numbers from `source`, as far as it has come when the call ends."""
-        self.source = source
+        self._source = source
 
     def measure(self, closing: Closing) -> None:
         """Fill in tokens, cost, and the provider's usage object. Calls that are no model calls have no price yet, so no cost."""
         if self.request is None:
             return
-        if not self.sent or self.action == "count":
+        if not self._sent or self._action == "count":
             closing.cost_nano = 0
             return
         usage = self._usage(self.request.text_bytes)
@@ -72,9 +73,9 @@ class Meter(msgspec.Struct, gc=False):
         closing.estimated = usage.estimated
         if usage.verbatim is not None and len(bytes(usage.verbatim)) <= USAGE_KEPT:
             closing.usage = usage.verbatim
-        price = self.price
-        if self.answered is not None:
-            price = self.answered(self.source.model if self.source is not None else "")
+        price = self._price
+        if self._answered is not None:
+            price = self._answered(self._source.model if self._source is not None else "")
         if price is None:
             closing.price_partial = True
             return
@@ -83,7 +84,7 @@ class Meter(msgspec.Struct, gc=False):
         closing.price_partial = cost.partial
 
     def _usage(self, input_bytes: int) -> Usage:
-        source = self.source
+        source = self._source
         seen = source.usage if source is not None else None
         if source is not None and seen is not None and source.finished:
             return seen

@@ -1,7 +1,5 @@
 """Reading what a call's body asks: media type, content coding, limit, members, the objects it names."""
 
-import msgspec
-
 from durward.calls.errors import CallerError
 from durward.calls.ports import Exchange, UpstreamAnswer
 from durward.protocols.arrival import Arrival
@@ -15,17 +13,26 @@ MODEL_NAME_LIMIT = 256
 FURTHER_MODELS_LIMIT = 16
 
 
-class Asked(msgspec.Struct, gc=False):
+class Asked:
     """What a call's body asks, as far as the gate reads it.
 
     `request`: of a model call. `place`: where a provider route stands among its stored objects; `body` then is the JSON that was read
     for the objects it names. An API's body is not read at all.
     """
 
-    request: ModelRequest | None = None
-    place: Place | None = None
-    body: bytes | None = None
-    objects: tuple[ObjectId, ...] = ()
+    __slots__ = ("body", "objects", "place", "request")
+
+    def __init__(
+        self,
+        request: ModelRequest | None = None,
+        place: Place | None = None,
+        body: bytes | None = None,
+        objects: tuple[ObjectId, ...] = (),
+    ) -> None:
+        self.request = request
+        self.place = place
+        self.body = body
+        self.objects = objects
 
     def reads_answer(self, answer: UpstreamAnswer) -> bool:
         """Whether the answer must be read whole: for usage, or for the objects that it brings to light."""

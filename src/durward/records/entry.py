@@ -1,7 +1,5 @@
 """One call's way into the journal: opened once, closed once, whatever happens between."""
 
-import msgspec
-
 from durward.calls.decision import Decision
 from durward.calls.errors import DurwardError, GateError
 from durward.calls.ports import Clock, Journal, UpstreamAnswer
@@ -13,16 +11,19 @@ from durward.protocols.wire import ModelRequest
 ID_LENGTH = 128
 
 
-class Entry(msgspec.Struct):
+class Entry:
     """The record of one call while it runs. `close` is safe to call again: the first end is the one that counts."""
 
-    journal: Journal
-    clock: Clock
-    started: float
-    opening: Opening
-    closing: Closing
-    opened: bool = False
-    closed: bool = False
+    __slots__ = ("_clock", "_journal", "_started", "closed", "closing", "opened", "opening")
+
+    def __init__(self, journal: Journal, clock: Clock, opening: Opening, closing: Closing) -> None:
+        self.opening = opening
+        self.closing = closing
+        self.opened = False
+        self.closed = False
+        self._journal = journal
+        self._clock = clock
+        self._started = clock.monotonic()
 
     def decided(self, resource: Resource, decision: Decision) -> None:
         """What was asked for and what policy said, also when the call will be refused."""
@@ -36,12 +37,12 @@ class Entry(msgspec.Struct):
     def open(self, reserved: int | None) -> None:
         """Write the intent. Nothing may go upstream before. Raises GateError `journal_unavailable`."""
         self.opening.reserved_nano = reserved
-        self.journal.intent(self.opening)
+        self._journal.intent(self.opening)
         self.opened = True
 
     def confirm(self) -> None:
         """Before the call goes upstream, if it had to wait. Raises GateError `journal_unavailable` where its intent was not kept."""
-        self.journal.confirm(self.opening.id)
+        self._journal.confirm(self.opening.id)
 
     def attempt(self, target: Target) -> Attempt:
         """Note that a target is tried now. Raises as `confirm` does: a further target is tried only after a wait for the one before."""
@@ -106,9 +107,9 @@ class Entry(msgspec.Struct):
         closing.reason = reason
         closing.duration_ms = _cut(self._elapsed())
         if not self.opened:
-            self.journal.refused(self.opening, closing)
+            self._journal.refused(self.opening, closing)
             return
-        self.journal.settle(closing)
+        self._journal.settle(closing)
 
     def fail(self, error: DurwardError, begun: bool) -> None:
         """Close after an error, as far as the journal can still be written: the error itself must reach the caller.
@@ -127,7 +128,7 @@ class Entry(msgspec.Struct):
             self.closed = True
 
     def _elapsed(self) -> float:
-        return (self.clock.monotonic() - self.started) * 1000
+        return (self._clock.monotonic() - self._started) * 1000
 
 
 def _cut(milliseconds: float) -> float:

@@ -71,7 +71,7 @@ class FileJournal:
         self._forgotten: set[str] = set()
         """Calls under way whose intent could not be kept."""
         self._posted: deque[Posted] = deque()
-        self._signed = 0
+        self._signed_seq = 0
         self._failure = ""
         self._probe_at = 0.0
         self.writer: Path | None = None
@@ -242,7 +242,7 @@ class FileJournal:
 
     def _write_head(self, kind: bytes) -> None:
         chain = self._chain
-        if chain.seq == self._signed and kind == b"head":
+        if chain.seq == self._signed_seq and kind == b"head":
             return
         time = timestamp(self._clock.time())
         members = b'"time":"%b"' % time.encode()
@@ -255,7 +255,7 @@ class FileJournal:
         elif kind == b"head":
             return
         self._append(kind, members)
-        self._signed = chain.seq
+        self._signed_seq = chain.seq
 
     def _write_posted(self) -> None:
         for _ in range(POSTED_A_TICK):
@@ -376,7 +376,7 @@ class FileJournal:
         self._write_unknown(self._lost)
         if not proven:
             # A disk that fails tells so only when it is written to.
-            self._signed = 0
+            self._signed_seq = 0
             self._write_head(b"head")
 
     def _now(self) -> bytes:

@@ -71,8 +71,8 @@ class Shared:
         self.date = b""
 
 
-class Connection(asyncio.BufferedProtocol):
-    """See the module. `tick` is to be called every half second."""
+class Connection:
+    """An `asyncio.BufferedProtocol` (see the module). `tick` is to be called every half second."""
 
     __slots__ = (
         *(
@@ -297,7 +297,7 @@ class Connection(asyncio.BufferedProtocol):
         self.congested = True
         if self._exchange is not None:
             self._exchange.congested = True
-        self._unsent = self.transport.get_write_buffer_size()
+        self._unsent = float(self.transport.get_write_buffer_size())
         self._deadline = self._shared.now + self._shared.bounds.reader_seconds
 
     def resume_writing(self) -> None:
@@ -326,7 +326,7 @@ class Connection(asyncio.BufferedProtocol):
     def _expire(self) -> None:
         unsent = self.transport.get_write_buffer_size()
         if 0 < unsent < self._unsent:
-            self._unsent = unsent  # the caller reads, if slowly
+            self._unsent = float(unsent)  # the caller reads, if slowly
             self._deadline = self._shared.now + self._shared.bounds.reader_seconds
         elif unsent or self._closing:
             self.transport.abort()

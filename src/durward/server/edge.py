@@ -3,7 +3,8 @@
 import asyncio
 import socket
 import time
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from durward.calls.ports import Clock
 from durward.server.bounds import Bounds
@@ -56,7 +57,8 @@ class Edge:
 
     async def listen(self, listener: socket.socket) -> None:
         """Accept callers on a listening socket, and begin to keep time."""
-        self._servers.append(await self._shared.loop.create_server(self.connect, sock=listener, backlog=BACKLOG))
+        made: Callable[[], Any] = self.connect  # an asyncio protocol by its methods, not by its base
+        self._servers.append(await self._shared.loop.create_server(made, sock=listener, backlog=BACKLOG))
         if self._timer is None:
             self._timer = self._shared.loop.call_later(TICK, self._beat)
 

@@ -68,8 +68,8 @@ class Stale(UpstreamError):
     reason = "upstream_cut"
 
 
-class Connection(asyncio.BufferedProtocol):
-    """Carries one exchange after another; closed for good at the first irregularity."""
+class Connection:
+    """An `asyncio.BufferedProtocol`. Carries one exchange after another; closed for good at the first irregularity."""
 
     __slots__ = (
         *("_answer", "_asked_head", "_between", "_held", "_interim", "_owner", "_paused", "_persistent", "_pump"),

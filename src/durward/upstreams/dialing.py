@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from durward.calls.errors import UpstreamError
 from durward.calls.resource import Origin
@@ -37,12 +37,18 @@ class Dialer:
 
     async def _open(self, origin: Origin, address: str, factory: Factory) -> Connection:
         loop = asyncio.get_running_loop()
+        # The loop's types ask for a subclass of asyncio's; it takes whatever has the methods of one.
+        made: Callable[[], Any] = factory
         if origin.scheme != "https":
-            return (await loop.create_connection(factory, address, origin.port))[1]
-        if self._tls is None:
-            self._tls = upstream_tls(self._ca_file)
-        opened = await loop.create_connection(factory, address, origin.port, ssl=self._tls, server_hostname=origin.host)
-        return opened[1]
+            opened = await loop.create_connection(made, address, origin.port)
+        else:
+            if self._tls is None:
+                self._tls = upstream_tls(self._ca_file)
+            opened = await loop.create_connection(
+                made, address, origin.port, ssl=self._tls, server_hostname=origin.host
+            )
+        connection: Connection = opened[1]
+        return connection
 
     async def _race(self, origin: Origin, addresses: list[str], factory: Factory) -> Connection:
         """The first connection that opens; the rest are closed. Where none opens, the first failure is raised."""

@@ -7,8 +7,6 @@ raises keeps them back.
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
-import msgspec
-
 from durward.calls.errors import UpstreamError
 from durward.calls.ports import Clock, Exchange, UpstreamAnswer
 from durward.protocols.wire import ObjectId, StreamReader
@@ -56,20 +54,24 @@ class Pulse:
                 last[0] = now
 
 
-class Relay(msgspec.Struct, gc=False):
+class Relay:
     """Counts what went to the caller: `bytes_out` of body.
 
     `reader` follows the stream that the caller is reading, None where none has begun or its terminal event is out: only there can an
     error still be told.
     """
 
-    exchange: Exchange
-    clock: Clock
-    pulse: Pulse
-    bytes_out: int = 0
-    reader: StreamReader | None = None
-    held: bytes = b""
-    """Of a stream: what may be released once that is done for which it has stopped."""
+    __slots__ = ("_clock", "_followed", "_held", "_last", "_pulse", "bytes_out", "exchange", "reader")
+
+    def __init__(self, exchange: Exchange, clock: Clock, pulse: Pulse) -> None:
+        self.exchange = exchange
+        self.bytes_out = 0
+        self.reader: StreamReader | None = None
+        self._clock = clock
+        self._pulse = pulse
+        self._followed: StreamReader | None = None
+        self._last: list[float] = []
+        self._held = b""  # of a stream: what may be released once that is done for which it has stopped
 
     def whole(self, status: int, lines: bytes, body: bytes, settle: Settle) -> None:
         """An answer that was read whole."""
@@ -86,24 +88,11 @@ class Relay(msgspec.Struct, gc=False):
         """
         self.exchange.begin(answer.status, lines, None)
         self.reader = reader
-        last = self.pulse.watch(self.exchange, reader)
-        clock, exchange = self.clock, self.exchange
-
-        def passes(data: bytes) -> bool:
-            """One piece; False where something must be done first that takes a task: claim, settle, or wait for the caller."""
-            last[0] = clock.monotonic()
-            released = reader.feed(data)
-            if reader.ended or reader.objects:
-                self.held = released
-                return False
-            if released:
-                self.bytes_out += len(released)
-                exchange.write(released)
-            return not exchange.congested
-
+        self._followed = reader
+        self._last = self._pulse.watch(self.exchange, reader)
         try:
             try:
-                while await answer.pour(passes):
+                while await answer.pour(self._passes):
                     await self._stop_over(reader, settle, claim)
             except UpstreamError:
                 # The caller that has the terminal event has the whole answer, however the upstream's connection then ends.
@@ -124,11 +113,26 @@ class Relay(msgspec.Struct, gc=False):
             await self._release(rest)
             self.exchange.end()
         finally:
-            self.pulse.forget(self.exchange)
+            self._pulse.forget(self.exchange)
+
+    def _passes(self, data: bytes) -> bool:
+        """One piece of a stream; False where something must be done first that takes a task: claim, settle, or wait for the caller."""
+        reader = self._followed
+        assert reader is not None
+        exchange = self.exchange
+        self._last[0] = self._clock.monotonic()
+        released = reader.feed(data)
+        if reader.ended or reader.objects:
+            self._held = released
+            return False
+        if released:
+            self.bytes_out += len(released)
+            exchange.write(released)
+        return not exchange.congested
 
     async def _stop_over(self, reader: StreamReader, settle: Settle, claim: Claim) -> None:
         """What a piece has stopped for: new objects get their owner, the terminal event its record first, a slow caller time."""
-        released, self.held = self.held, b""
+        released, self._held = self._held, b""
         if reader.objects:
             await self._claim(reader, claim)
         ends = reader.ended and self.reader is not None

@@ -2,8 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 
-import msgspec
-
 from durward.calls.errors import CallerError
 from durward.calls.ports import Exchange, RequestHead
 from durward.calls.record import Opening
@@ -41,18 +39,21 @@ def trace_line(opening: Opening) -> bytes:
     return f"traceparent: 00-{opening.trace}-{opening.id[19:23]}{opening.id[24:]}-01\r\n".encode()
 
 
-class Outbound(msgspec.Struct, gc=False):
+class Outbound:
     """One call on its way up. `lines` are those of the caller's headers that pass on, each ended by CRLF.
 
     `bytes_in` counts the body that went up, `limit` bounds one that is passed on as it comes.
     """
 
-    exchange: Exchange
-    arrival: Arrival
-    asked: Asked
-    lines: bytes
-    limit: int = 0
-    bytes_in: int = 0
+    __slots__ = ("arrival", "asked", "bytes_in", "exchange", "limit", "lines")
+
+    def __init__(self, exchange: Exchange, arrival: Arrival, asked: Asked, lines: bytes) -> None:
+        self.exchange = exchange
+        self.arrival = arrival
+        self.asked = asked
+        self.lines = lines
+        self.limit = 0
+        self.bytes_in = 0
 
     def leave_out(self, name: bytes) -> None:
         """Keep back the caller's lines of a field that the credential stands in; servers may take `_` for `-`, so both spellings."""
