@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durward.calls.usage import Tokens, Usage
-from durward.protocols.openai_usage import KEPT, NOTHING, loosely, read_usage, usage_of
+from durward.protocols.openai_usage import KEPT, loosely, read_usage, usage_of
+from durward.protocols.openai_usage_shapes import NOTHING
 
 COUNTS = st.one_of(
     st.integers(-5, 5000), st.none(), st.floats(), st.text(max_size=3), st.booleans(), st.integers(10**14, 10**30)

@@ -4,7 +4,8 @@ import msgspec
 
 from durward.protocols.members import UNREADABLE
 from durward.protocols.openai_stream import EventReader, error_name, length_of
-from durward.protocols.openai_usage import NOTHING, SEARCH_FEE, Reported, loosely, read_usage, usage_of
+from durward.protocols.openai_usage import SEARCH_FEE, loosely, read_usage, usage_of
+from durward.protocols.openai_usage_shapes import NOTHING, Reported
 from durward.protocols.sse import data_of, name_of
 
 

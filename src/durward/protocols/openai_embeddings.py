@@ -8,7 +8,8 @@ from durward.protocols.openai_chat_stream import ChatReader
 from durward.protocols.openai_claims import claimed_tags, claimed_user
 from durward.protocols.openai_errors import write_chat_error_event, write_error
 from durward.protocols.openai_objects import KINDS, says, survey
-from durward.protocols.openai_usage import NOTHING, loosely, read_usage, usage_of
+from durward.protocols.openai_usage import loosely, read_usage, usage_of
+from durward.protocols.openai_usage_shapes import NOTHING
 from durward.protocols.wire import Answer, ModelRequest, Rendered, StreamReader, Wire
 
 PLAIN = frozenset({"model", "input", "encoding_format", "dimensions"})

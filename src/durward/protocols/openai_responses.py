@@ -10,7 +10,8 @@ from durward.protocols.openai_claims import claimed_session, claimed_tags, claim
 from durward.protocols.openai_errors import write_error, write_response_error_event
 from durward.protocols.openai_objects import KINDS, says, survey
 from durward.protocols.openai_responses_stream import ResponseReader, Told, made_by, used_by, used_later
-from durward.protocols.openai_usage import NOTHING, loosely, usage_of
+from durward.protocols.openai_usage import loosely, usage_of
+from durward.protocols.openai_usage_shapes import NOTHING
 from durward.protocols.wire import Answer, ModelRequest, Rendered, StreamReader, Wire
 
 PLAIN = frozenset(

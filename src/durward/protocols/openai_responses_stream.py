@@ -7,7 +7,8 @@ import msgspec
 from durward.calls.usage import Tokens, Usage
 from durward.protocols.members import UNREADABLE
 from durward.protocols.openai_stream import EventReader, error_name, length_of
-from durward.protocols.openai_usage import NOTHING, SEARCH_FEE, Count, loosely, read_usage, usage_of
+from durward.protocols.openai_usage import SEARCH_FEE, loosely, read_usage, usage_of
+from durward.protocols.openai_usage_shapes import NOTHING, Count
 from durward.protocols.sse import Unread, data_of, name_of
 from durward.protocols.wire import ObjectId
 

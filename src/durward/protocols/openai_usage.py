@@ -5,75 +5,21 @@ reasoning; details name parts of both. Hosts that count otherwise are told by th
 """
 
 import json
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from durward.calls.usage import Tokens, Usage
 from durward.protocols.members import UNREADABLE
+from durward.protocols.openai_usage_shapes import Details, Reported
 
-Count = Annotated[int, msgspec.Meta(ge=0, le=10**15)] | None
-NOTHING: Final = msgspec.Raw(b"null")
-KEPT = 4096
+KEPT: Final = 4096
 """A usage object larger than this many bytes is not kept verbatim."""
-TIER_LENGTH = 32
-BELIEVED = 10_000_000
+TIER_LENGTH: Final = 32
+BELIEVED: Final = 10_000_000
 """A total that goes beyond its parts by more tokens than this is nonsense, not thought."""
-SEARCH_FEE = "web_search"
+SEARCH_FEE: Final = "web_search"
 """Searches that a model made by itself, as they are priced."""
-
-
-class CachedDetails(msgspec.Struct, gc=False):
-    """Which of the cached tokens were not text."""
-
-    audio_tokens: Count = None
-    image_tokens: Count = None
-
-
-class Details(msgspec.Struct, gc=False):
-    """Parts of the tokens of one side."""
-
-    cached_tokens: Count = None
-    cache_write_tokens: Count = None
-    audio_tokens: Count = None
-    image_tokens: Count = None
-    video_tokens: Count = None
-    reasoning_tokens: Count = None
-    cached_tokens_details: CachedDetails | None = None
-
-
-class ServerTools(msgspec.Struct, gc=False):
-    """OpenRouter: what its own tools did for the answer."""
-
-    web_search_requests: Count = None
-
-
-class Reported(msgspec.Struct, gc=False):
-    """A usage object. `prompt`, `completion`: chat and embeddings; `input`, `output`: responses; then what single hosts add."""
-
-    prompt_tokens: Count = None
-    completion_tokens: Count = None
-    total_tokens: Count = None
-    prompt_tokens_details: Details | None = None
-    completion_tokens_details: Details | None = None
-    input_tokens: Count = None
-    input_tokens_details: Details | None = None
-    output_tokens: Count = None
-    output_tokens_details: Details | None = None
-    prompt_cache_hit_tokens: Count = None
-    """DeepSeek."""
-    num_cached_tokens: Count = None
-    """Mistral."""
-    cached_tokens: Count = None
-    """Moonshot."""
-    cache_creation_input_tokens: Count = None
-    """Hosts that translate from Anthropic's wire; counted within the prompt."""
-    server_tool_use: ServerTools | None = None
-    server_tool_use_details: ServerTools | None = None
-    num_search_queries: Count = None
-    """Perplexity."""
-    num_sources_used: Count = None
-    """xAI."""
 
 
 OBJECTS = frozenset(
