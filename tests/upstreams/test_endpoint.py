@@ -2,8 +2,7 @@
 
 import pytest
 
-from durward.calls.ports import Timeouts
-from durward.calls.resource import Origin
+from durward.calls.resource import Origin, Timeouts
 from durward.upstreams.endpoint import read_endpoint
 
 

@@ -6,10 +6,8 @@
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-import msgspec
-
 from durward.calls.record import Closing, Opening
-from durward.calls.resource import Origin
+from durward.calls.resource import Origin, Timeouts
 
 
 class Clock(Protocol):
@@ -28,7 +26,7 @@ class Random(Protocol):
     def bytes(self, count: int) -> bytes: ...
 
 
-class RequestHead(msgspec.Struct, gc=False):
+class RequestHead:
     """A request's head, valid by grammar (RFC 9112), its framing already decided.
 
     `fields` holds the headers the gate acts on, by lower-case name, values stripped of outer whitespace.
@@ -36,15 +34,20 @@ class RequestHead(msgspec.Struct, gc=False):
     and passed on stands in both. Hop-by-hop headers, key carriers and the gate's own headers are never in `forward`.
     """
 
-    method: str
-    target: bytes
-    """The request-target as received: origin-form, or `*`."""
-    fields: dict[bytes, bytes]
-    forward: list[bytes]
-    length: int | None
-    """Bytes of the body: 0 without one, None when it comes chunked."""
-    memo: object = None
-    """Whatever the app noted about this head. A connection hands it on to the next head that differs in its length alone."""
+    __slots__ = ("fields", "forward", "length", "memo", "method", "target")
+
+    def __init__(
+        self, method: str, target: bytes, fields: dict[bytes, bytes], forward: list[bytes], length: int | None
+    ) -> None:
+        self.method = method
+        self.target = target
+        """The request-target as received: origin-form, or `*`."""
+        self.fields = fields
+        self.forward = forward
+        self.length = length
+        """Bytes of the body: 0 without one, None when it comes chunked."""
+        self.memo: object = None
+        """Whatever the app noted about this head. A connection hands it on to the next head that differs in its length alone."""
 
 
 class Exchange(Protocol):
@@ -81,14 +84,6 @@ class Exchange(Protocol):
 
     def abort(self) -> None:
         """Close the connection so that the caller sees an answer cut short (no terminal chunk)."""
-
-
-class Timeouts(msgspec.Struct, frozen=True, gc=False):
-    """Deadlines of one attempt, in seconds."""
-
-    connect: float = 5.0
-    first_byte: float = 300.0
-    between_chunks: float = 120.0
 
 
 class UpstreamAnswer(Protocol):

@@ -37,3 +37,11 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
     action: Action
     effect: Effect
     targets: tuple[Target, ...] = ()
+
+
+class Timeouts(msgspec.Struct, frozen=True, gc=False):
+    """Deadlines of one attempt, in seconds."""
+
+    connect: float = 5.0
+    first_byte: float = 300.0
+    between_chunks: float = 120.0

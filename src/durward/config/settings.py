@@ -4,8 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from durward.calls.ports import Timeouts
-from durward.calls.resource import Effect
+from durward.calls.resource import Effect, Timeouts
 
 ProtocolName = Literal["openai", "anthropic", "gemini", "demo"]
 

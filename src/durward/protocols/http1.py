@@ -315,7 +315,8 @@ class Repeatable:
         if not digits.isdigit() or digits[0] == 0x30 or not data.startswith(self._after, stop):
             return None
         last = self._head
-        self._head = head = RequestHead(last.method, last.target, last.fields, last.forward, int(digits), last.memo)
+        self._head = head = RequestHead(last.method, last.target, last.fields, last.forward, int(digits))
+        head.memo = last.memo
         return head, _PLAIN, stop + len(self._after)
 
 

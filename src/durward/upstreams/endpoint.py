@@ -4,8 +4,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from durward.calls.ports import Timeouts
-from durward.calls.resource import Origin
+from durward.calls.resource import Origin, Timeouts
 
 PORTS = {"http": 80, "https": 443}
 IDENTITY = b"Accept-Encoding: identity\r\n"

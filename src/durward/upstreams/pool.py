@@ -7,8 +7,8 @@ from typing import Final
 import msgspec
 
 from durward.calls.errors import GateError, UpstreamError
-from durward.calls.ports import Clock, Timeouts
-from durward.calls.resource import Origin
+from durward.calls.ports import Clock
+from durward.calls.resource import Origin, Timeouts
 from durward.upstreams.answer import Answer
 from durward.upstreams.connection import TICK, Batch, Body, Connection, Stale, Ticks, as_given
 from durward.upstreams.dialing import Dialer, Factory, unreachable
