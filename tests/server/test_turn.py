@@ -49,7 +49,7 @@ class Wire:
         self._notes.append(f"{self._name} failed: {error.reason}")
         self.closing = True
 
-    def get_extra_info(self, name: str) -> str:
+    def get_extra_info(self, name: str, default: object = None) -> str:
         return name
 
 

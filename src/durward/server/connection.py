@@ -206,7 +206,8 @@ class Connection:
         self._served = True
         self._deadline = NEVER
         self._exchange = exchange = CallerExchange(self, self._peer, head, manner, incoming)
-        self._task = task = shared.loop.create_task(self._serve(exchange))
+        # With a name, since asyncio would make one up for every task.
+        self._task = task = asyncio.Task(self._serve(exchange), loop=shared.loop, name="call")
         shared.calls.add(task)
 
     def _read(self, data: bytes, end: int) -> tuple[RequestHead, Manner]:

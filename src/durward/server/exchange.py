@@ -149,8 +149,10 @@ class CallerExchange:
         incoming = self.incoming
         if self._carrier.draining or (incoming is not None and not incoming.ended):
             self.persistent = False
-        parts = [STATUS_LINES[status], lines]
-        if b"date:" not in lines and b"Date:" not in lines:
+        begun = STATUS_LINES[status] + lines
+        parts = [begun]
+        # An upstream's own Date stands near the top; ours is added where there is none (RFC 9110 §6.6.1).
+        if b"\nDate:" not in begun and b"\ndate:" not in begun:
             parts.append(self._carrier.date)
         if not self.persistent:
             parts.append(LAST_ANSWER)

@@ -162,5 +162,22 @@ class Batched:
         """Bytes that have not left, those of this turn included."""
         return self._transport.get_write_buffer_size() + self._held
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
+    # What is asked of the transport beneath as it is.
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._transport.get_extra_info(name, default)
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self._transport.set_write_buffer_limits(high, low)
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def pause_reading(self) -> None:
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._transport.resume_reading()
+
+    def can_write_eof(self) -> bool:
+        return self._transport.can_write_eof()
