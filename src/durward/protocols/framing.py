@@ -7,7 +7,21 @@ exceeds the bounds below. Trailer fields are checked and dropped (§7.1.2 allows
 import re
 from typing import Final
 
-from durward.protocols.framing_error import FramingError as FramingError
+from durward.protocols.framing_error import FramingError
+
+__all__ = [
+    "EXTENSION_BYTES",
+    "FIELD_VALUE",
+    "LAST_CHUNK",
+    "TOKEN",
+    "TRAILER_BYTES",
+    "TRAILER_LINES",
+    "Chunks",
+    "Counted",
+    "FramingError",
+    "UntilClose",
+    "frame",
+]
 
 TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 """A token (RFC 9110 §5.6.2), to be built into a larger pattern."""
