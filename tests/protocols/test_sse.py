@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from durward.protocols.sse import BOUND, EventSplitter, Unread, data_of, name_of
+from durward.protocols.sse import BOUND, EventSplitter, Piece, Unread, content_of, data_of, name_of
 
 LINE_ENDS = [b"\n", b"\r", b"\r\n"]
 # Small alphabets, so that line ends meet, fields repeat and marks stand where they must not.
@@ -36,9 +36,9 @@ STREAMS = st.lists(st.one_of(CONTENT, st.sampled_from(LINE_ENDS), st.sampled_fro
 )
 
 
-def split(stream: bytes, cuts: list[int], bound: int = BOUND) -> tuple[list[bytes], bytes]:
+def split(stream: bytes, cuts: list[int], bound: int = BOUND) -> tuple[list[Piece], bytes]:
     splitter = EventSplitter(bound)
-    pieces: list[bytes] = []
+    pieces: list[Piece] = []
     for chunk in chunks(stream, cuts):
         pieces += splitter.feed(chunk)
     return pieces, splitter.rest
@@ -50,8 +50,8 @@ def chunks(stream: bytes, cuts: list[int]) -> Iterator[bytes]:
         yield stream[start:end]
 
 
-def events(pieces: list[bytes]) -> list[tuple[bytes, bytes]]:
-    found = [(name_of(piece), data_of(piece)) for piece in pieces]
+def events(pieces: list[Piece]) -> list[tuple[bytes, bytes]]:
+    found = [(name_of(piece), data_of(piece)) for piece in pieces if not isinstance(piece, Unread)]
     return [event for event in found if event != (b"", b"")]
 
 
@@ -76,12 +76,16 @@ def parse(stream: bytes) -> list[tuple[bytes, bytes]]:
 @given(STREAMS, st.lists(st.integers(0, 400), max_size=12))
 def test_no_byte_is_lost_or_moved_and_events_are_those_of_the_standard(stream: bytes, cuts: list[int]) -> None:
     pieces, rest = split(stream, cuts)
-    assert b"".join(pieces) + rest == stream
+    assert b"".join(contents(pieces)) + rest == stream
     assert events(pieces) == parse(stream)
 
 
-def whole_events(pieces: list[bytes]) -> list[bytes]:
-    return [piece for piece in pieces if piece.strip(b"\r\n")]
+def contents(pieces: list[Piece]) -> list[bytes]:
+    return [content_of(piece) for piece in pieces]
+
+
+def whole_events(pieces: list[Piece]) -> list[bytes]:
+    return [content for content in contents(pieces) if content.strip(b"\r\n")]
 
 
 @given(STREAMS, st.lists(st.integers(0, 400), max_size=12))
@@ -96,10 +100,23 @@ def test_any_reads_make_the_same_pieces(stream: bytes, cuts: list[int]) -> None:
 def test_what_is_too_large_to_read_is_the_same_for_any_reads(stream: bytes, cuts: list[int], bound: int) -> None:
     whole, _ = split(stream, [], bound)
     pieces, rest = split(stream, cuts, bound)
-    assert b"".join(pieces) + rest == stream
+    assert b"".join(contents(pieces)) + rest == stream
     assert events(pieces) == events(whole)
-    assert all(len(piece.strip(b"\r\n")) <= bound for piece in pieces if type(piece) is not Unread)
+    assert all(len(piece.strip(b"\r\n")) <= bound for piece in pieces if not isinstance(piece, Unread))
     assert len(rest) <= bound + 3
+
+
+def test_how_much_of_an_event_has_begun_is_known() -> None:
+    splitter = EventSplitter(bound=16)
+    assert splitter.begun == -1, "a mark may stand before the first event"
+    splitter.feed(b"data: 1\n\n")
+    assert splitter.begun == 0
+    splitter.feed(b"\ndata")
+    assert splitter.begun == 4
+    splitter.feed(b": 0123456789abc")
+    assert splitter.begun == -1, "inside a large event"
+    splitter.feed(b"\n\n")
+    assert splitter.begun == 0
 
 
 @pytest.mark.parametrize("end", LINE_ENDS)
@@ -122,7 +139,7 @@ def test_a_line_feed_that_comes_late_belongs_to_the_return_before_it(first: byte
     splitter = EventSplitter()
     pieces = splitter.feed(first) + splitter.feed(second)
     assert events(pieces) == [(b"", b"1"), (b"", b"2")]
-    assert b"".join(pieces) == first + second
+    assert b"".join(contents(pieces)) == first + second
     assert whole_events(EventSplitter().feed(first + second)) == whole_events(pieces)
 
 
@@ -151,16 +168,16 @@ def test_the_mark_before_the_first_event_comes_out_alone() -> None:
     splitter = EventSplitter()
     assert splitter.feed(b"\xef\xbb") == []
     assert splitter.feed(b"\xbfdata: 1\n\n") == [b"\xef\xbb\xbf", b"data: 1\n\n"]
-    assert data_of(splitter.feed(b"\xef\xbb\xbfdata: 2\n\n")[0]) == b""
+    assert events(splitter.feed(b"\xef\xbb\xbfdata: 2\n\n")) == []
 
 
 def test_an_event_over_the_bound_passes_unread_and_the_next_is_read() -> None:
     splitter = EventSplitter(bound=16)
     assert splitter.feed(b"data: 0123456789") == []
-    assert splitter.feed(b"abc\n") == [b"data: 0123456789abc"]
+    assert contents(splitter.feed(b"abc\n")) == [b"data: 0123456789abc"]
     assert not splitter.between
     pieces = splitter.feed(b"data: more\n\ndata: 1\n\n")
-    assert pieces == [b"\ndata: more\n\n", b"data: 1\n\n"]
+    assert contents(pieces) == [b"\ndata: more\n\n", b"data: 1\n\n"]
     assert [type(piece) for piece in pieces] == [Unread, bytes]
     assert events(pieces) == [(b"", b"1")]
     assert splitter.between

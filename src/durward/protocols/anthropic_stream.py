@@ -1,149 +1,57 @@
 """Follows a streamed answer of the Anthropic wire: usage from its first and its last event, `message_stop` is terminal."""
 
+from typing import Final
+
 import msgspec
 
-from durward.calls.usage import Usage
-from durward.protocols.anthropic_blocks import NOTHING, Block, files_of
+from durward.protocols.anthropic_blocks import files_of
 from durward.protocols.anthropic_request import asks_hour_cache
+from durward.protocols.anthropic_shapes import Container, DeltaEvent, Event
 from durward.protocols.anthropic_usage import ReportedUsage, merge, read_reported, to_usage
+from durward.protocols.event_reader import EventReader
+from durward.protocols.likeness import length_of
 from durward.protocols.members import UNREADABLE
-from durward.protocols.sse import EventSplitter, Unread, data_of, name_of
-from durward.protocols.wire import ModelRequest, ObjectId
+from durward.protocols.sse import data_of, name_of
+from durward.protocols.wire import ModelRequest
 
-_DELTA = b"event: content_block_delta\ndata: "
-
-
-class _Container(msgspec.Struct, gc=False):
-    id: str | None = None
+_DELTA: Final = b"event: content_block_delta\ndata: "
+_event: Final = msgspec.json.Decoder(Event)
+_delta_event: Final = msgspec.json.Decoder(DeltaEvent)
 
 
-class _Message(msgspec.Struct, gc=False):
-    model: str | None = None
-    usage: msgspec.Raw = NOTHING
-    container: _Container | None = None
-
-
-class _Delta(msgspec.Struct, gc=False):
-    text: str | None = None
-    partial_json: str | None = None
-    thinking: str | None = None
-    stop_reason: str | None = None
-    container: _Container | None = None
-
-
-class _Error(msgspec.Struct, gc=False):
-    type: str | None = None
-
-
-class _Event(msgspec.Struct, gc=False):
-    type: str = ""
-    delta: _Delta | None = None
-    message: _Message | None = None
-    usage: msgspec.Raw = NOTHING
-    content_block: Block | None = None
-    error: _Error | None = None
-
-
-class _TextDelta(msgspec.Struct, gc=False):
-    """Nearly every event: the members of a delta that hold generated text."""
-
-    text: str | None = None
-    partial_json: str | None = None
-    thinking: str | None = None
-
-
-class _DeltaEvent(msgspec.Struct, gc=False):
-    delta: _TextDelta
-
-
-_event = msgspec.json.Decoder(_Event)
-_delta_event = msgspec.json.Decoder(_DeltaEvent)
-
-
-class AnthropicStream:
+class AnthropicStream(EventReader):
     """A `StreamReader`. What cannot be read passes and is simply not counted."""
 
-    __slots__ = (
-        "_held",
-        "_reported",
-        "_request",
-        "_settled",
-        "_splitter",
-        "ended",
-        "error",
-        "finished",
-        "model",
-        "objects",
-        "text_bytes",
-        "unread",
-        "usage",
-    )
+    __slots__ = ("_reported", "_request")
 
     def __init__(self, request: ModelRequest) -> None:
+        super().__init__()
         self._request = request
-        self._splitter = EventSplitter()
-        self._held: list[bytes] = []
-        self._settled = False
         self._reported: ReportedUsage | None = None
-        self.usage: Usage | None = None
-        self.model = ""
-        self.text_bytes = 0
-        self.objects: list[ObjectId] = []
-        self.ended = False
-        self.finished = False
-        self.error = ""
-        self.unread = 0
 
-    def feed(self, data: bytes) -> bytes:
-        if self._settled:
-            return data
-        if self.ended:
-            self._held.append(data)
-            return b""
-        events = self._splitter.feed(data)
-        for place, event in enumerate(events):
-            if self._read(event):
-                self._held = [*events[place:], self._splitter.take_rest()]
-                return b"".join(events[:place])
-        return events[0] if len(events) == 1 else b"".join(events)
-
-    def take_held(self) -> bytes:
-        held = b"".join(self._held)
-        self._held = []
-        self._settled = True
-        return held
-
-    def finish(self) -> bytes:
-        rest = self._splitter.take_rest()
-        # Clients that read by lines take a last event without its blank line for whole, so it counts.
-        if rest and not self._settled:
-            self._read(rest)
-        self.unread += not self._splitter.between
-        return self.take_held() + rest
-
-    def at_boundary(self) -> bool:
-        return self._splitter.between and not self._settled
-
-    def _read(self, event: bytes) -> bool:
-        """Whether the event is terminal."""
-        if event.startswith(_DELTA) and event.count(b"\n") == 3:
-            try:
-                delta = _delta_event.decode(event[len(_DELTA) : -2]).delta
-            except UNREADABLE:
-                return False
-            text = delta.text or delta.partial_json or delta.thinking or ""
-            self.text_bytes += len(text) if text.isascii() else len(text.encode())
-        elif isinstance(event, Unread):
-            self.unread += event.endswith((b"\n", b"\r"))
+    def see(self, event: bytes) -> bool:
+        """Read one event. `message_stop` and errors are terminal."""
+        if _is_delta(event):
+            self.text_bytes += max(0, self.weigh(event))
         elif data := data_of(event):
             self._read_rare(name_of(event), data)
-        return self.ended
+        return not self.ended
+
+    def weigh(self, event: bytes) -> int:
+        """See `EventReader`."""
+        if not _is_delta(event):
+            return -1
+        try:
+            delta = _delta_event.decode(event[len(_DELTA) : -2]).delta
+        except UNREADABLE:
+            return -1
+        return length_of(delta.text or delta.partial_json or delta.thinking)
 
     def _read_rare(self, name: bytes, data: bytes) -> None:
         try:
             event = _event.decode(data)
         except UNREADABLE:
-            event = _Event()
+            event = Event()
         kind = event.type or name.decode("ascii", "replace")
         if kind == "error" or name == b"error":
             self.error = (event.error.type if event.error is not None else None) or "error"
@@ -163,7 +71,7 @@ class AnthropicStream:
             self.objects += files_of(event.content_block)
         elif event.delta is not None:
             delta = event.delta
-            self.text_bytes += len((delta.text or delta.partial_json or delta.thinking or "").encode())
+            self.text_bytes += length_of(delta.text or delta.partial_json or delta.thinking)
 
     def _note_usage(self, raw: msgspec.Raw) -> None:
         reported = read_reported(raw)
@@ -175,6 +83,11 @@ class AnthropicStream:
     def _asks_hour_cache(self) -> bool:
         return asks_hour_cache(self._request)
 
-    def _note_container(self, container: _Container | None) -> None:
+    def _note_container(self, container: Container | None) -> None:
         if container is not None and container.id is not None and ("container", container.id) not in self.objects:
             self.objects.append(("container", container.id))
+
+
+def _is_delta(event: bytes) -> bool:
+    """Whether this is generated text, in the form that nearly every event has."""
+    return event.startswith(_DELTA) and event.count(b"\n") == 3

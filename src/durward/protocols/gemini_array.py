@@ -4,13 +4,14 @@ Every byte that goes in comes out, in order. A piece is at most one element, wit
 """
 
 import re
+from typing import Final
 
-from durward.protocols.sse import BOUND, Unread
+from durward.protocols.sse import BOUND, Piece, Unread
 
-_BRACE = re.compile(rb'(?:[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+([{}\[\]])', re.DOTALL)
-_QUIET = re.compile(rb'(?:[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+', re.DOTALL)
-_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
-_OPENING = (b"{", b"[")
+_BRACE: Final = re.compile(rb'(?:[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+([{}\[\]])', re.DOTALL)
+_QUIET: Final = re.compile(rb'(?:[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+', re.DOTALL)
+_STRING: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+_OPENING: Final = (b"{", b"[")
 
 
 class ArraySplitter:
@@ -37,10 +38,10 @@ class ArraySplitter:
         """True when what has come out so far ends between two elements."""
         return not self._inside
 
-    def feed(self, data: bytes) -> list[bytes]:
+    def feed(self, data: bytes) -> list[Piece]:
         """The elements that are complete now; pieces of larger ones as `Unread`."""
         self._rest += data
-        pieces: list[bytes] = []
+        pieces: list[Piece] = []
         start = 0
         while (end := self._next_end()) is not None:
             piece = bytes(self._rest[start:end])
@@ -53,7 +54,7 @@ class ArraySplitter:
         if self._seen and (self._inside or len(self._rest) > self._bound):
             self._inside = True
             # What has not been seen yet is half an escape: it goes on with the next read.
-            pieces.append(Unread(self._rest[: self._seen]))
+            pieces.append(Unread(bytes(self._rest[: self._seen])))
             del self._rest[: self._seen]
             self._seen = 0
         return pieces
@@ -105,5 +106,5 @@ class ArraySplitter:
 
 
 def element_of(piece: bytes) -> bytes:
-    """The element in a piece; empty for one that holds none, or was not read whole."""
-    return b"" if isinstance(piece, Unread) else piece.lstrip(b"\xef\xbb\xbf \t\r\n,[")
+    """The element in a piece; empty for one that holds none."""
+    return piece.lstrip(b"\xef\xbb\xbf \t\r\n,[")

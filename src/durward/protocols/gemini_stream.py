@@ -4,64 +4,24 @@ No event says that the stream is over. Once every candidate has finished, what f
 the last bytes come after the record; later chunks' usage replaces earlier.
 """
 
+from typing import Final
+
 import msgspec
 
 from durward.calls.errors import DurwardError
 from durward.calls.usage import Usage
 from durward.protocols.gemini_array import ArraySplitter, element_of
 from durward.protocols.gemini_errors import error_body
+from durward.protocols.gemini_shapes import NOTHING, Bare, Candidate, Chunk
 from durward.protocols.gemini_usage import Grounding, grounding_fees, read_usage
 from durward.protocols.members import UNREADABLE, size
-from durward.protocols.sse import BOUND, EventSplitter, Unread, data_of
+from durward.protocols.sse import BOUND, EventSplitter, Piece, Unread, data_of
 from durward.protocols.wire import ObjectId
 
-NOTHING = msgspec.Raw()
+__all__ = ["NOTHING", "GeminiStream", "read_chunk", "text_bytes_of"]
 
-
-class Part(msgspec.Struct, gc=False, rename="camel"):
-    text: str | None = None
-    function_call: msgspec.Raw = NOTHING
-    executable_code: msgspec.Raw = NOTHING
-
-
-class _Content(msgspec.Struct, gc=False):
-    parts: list[Part] | None = None
-
-
-class Candidate(msgspec.Struct, gc=False, rename="camel"):
-    index: int | None = None
-    content: _Content | None = None
-    finish_reason: str | None = None
-    grounding_metadata: Grounding | None = None
-
-
-class _Feedback(msgspec.Struct, gc=False, rename="camel"):
-    block_reason: str | None = None
-
-
-class _Error(msgspec.Struct, gc=False):
-    status: str | None = None
-    code: int | None = None
-
-
-class Chunk(msgspec.Struct, gc=False, rename="camel"):
-    """A `GenerateContentResponse`: a whole answer, or a chunk of a streamed one."""
-
-    candidates: list[Candidate] | None = None
-    usage_metadata: msgspec.Raw = NOTHING
-    model_version: str | None = None
-    prompt_feedback: _Feedback | None = None
-    error: _Error | None = None
-
-
-class _Bare(msgspec.Struct, gc=False, rename="camel"):
-    """What still counts of a chunk whose candidates are not as documented."""
-
-    usage_metadata: msgspec.Raw = NOTHING
-
-
-_chunk = msgspec.json.Decoder(Chunk)
-_bare = msgspec.json.Decoder(_Bare)
+_chunk: Final = msgspec.json.Decoder(Chunk)
+_bare: Final = msgspec.json.Decoder(Bare)
 
 
 def read_chunk(data: bytes) -> Chunk | None:
@@ -198,10 +158,22 @@ class GeminiStream:
             return (b",\r\n" if self._shown else b"[") + body
         return b"data: %b\r\n\r\n" % body
 
-    def _pass(self, piece: bytes) -> bytes:
+    def _pass(self, piece: Piece) -> bytes:
         """Read a piece, and release it unless it may be the last."""
+        if isinstance(piece, Unread):
+            self._count()
+            return self._release(piece.content)
         if not self.ended:
             self._read(piece)
+        return self._release(piece)
+
+    def _count(self) -> None:
+        """Note a piece of an event that is too large to be read."""
+        if not self.ended:
+            self.unread += not self._in_large
+            self._in_large = True
+
+    def _release(self, piece: bytes) -> bytes:
         if self.ended or self.finished:
             self._held.append(piece)
             self._held_bytes += len(piece)
@@ -214,10 +186,6 @@ class GeminiStream:
         return piece
 
     def _read(self, piece: bytes) -> None:
-        if isinstance(piece, Unread):
-            self.unread += not self._in_large
-            self._in_large = True
-            return
         chunk = read_chunk(element_of(piece)) if self._array else _read_event(piece)
         if chunk is None:
             return

@@ -1,80 +1,22 @@
 """A streamed chat completion, chunk by chunk, to `[DONE]` or an error."""
 
+from typing import Final
+
 import msgspec
 
+from durward.protocols.event_reader import EventReader
+from durward.protocols.likeness import length_of
 from durward.protocols.members import UNREADABLE
-from durward.protocols.openai_stream import EventReader, error_name, length_of
+from durward.protocols.openai_chat_shapes import Called, Chunk, Citation, Delta, Used
+from durward.protocols.openai_stream import error_name
 from durward.protocols.openai_usage import SEARCH_FEE, loosely, read_usage, usage_of
-from durward.protocols.openai_usage_shapes import NOTHING, Reported
+from durward.protocols.openai_usage_shapes import NOTHING
 from durward.protocols.sse import data_of, name_of
 
+__all__ = ["ChatReader", "Citation", "Delta", "cites", "text_of"]
 
-class Called(msgspec.Struct, gc=False):
-    """What a tool call says: a function's name and arguments, or a custom tool's name and input."""
-
-    name: str | None = None
-    arguments: str | None = None
-    input: str | None = None
-
-
-class ToolCall(msgspec.Struct, gc=False):
-    """One tool call, or the next piece of one."""
-
-    function: Called | None = None
-    custom: Called | None = None
-
-
-class Audio(msgspec.Struct, gc=False):
-    """Spoken output: the id by which it can be named again, and what was said."""
-
-    id: str | None = None
-    transcript: str | None = None
-
-
-class Citation(msgspec.Struct, gc=False):
-    """One annotation of a text."""
-
-    type: str = ""
-
-
-class Delta(msgspec.Struct, gc=False):
-    """A message of a plain answer, or the next piece of one in a stream; reasoning has one name per host."""
-
-    content: str | None = None
-    refusal: str | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
-    tool_calls: list[ToolCall] | None = None
-    function_call: Called | None = None
-    audio: Audio | None = None
-    annotations: list[Citation] | None = None
-
-
-class _Choice(msgspec.Struct, gc=False):
-    delta: Delta | None = None
-    finish_reason: str | None = None
-    index: int = 0
-
-
-class _Groq(msgspec.Struct, gc=False):
-    usage: msgspec.Raw = NOTHING
-
-
-class _Chunk(msgspec.Struct, gc=False):
-    choices: list[_Choice] | None = None
-    usage: Reported | None = None
-    model: str | None = None
-    service_tier: str | None = None
-    x_groq: _Groq | None = None
-    error: msgspec.Raw = NOTHING
-
-
-class _Used(msgspec.Struct, gc=False):
-    usage: msgspec.Raw = NOTHING
-
-
-_CHUNK = msgspec.json.Decoder(_Chunk)
-_USED = msgspec.json.Decoder(_Used)
+_CHUNK: Final = msgspec.json.Decoder(Chunk)
+_USED: Final = msgspec.json.Decoder(Used)
 
 
 class ChatReader(EventReader):
@@ -110,11 +52,29 @@ class ChatReader(EventReader):
                 self.text_bytes += text_of(delta)
                 if delta.audio is not None or delta.annotations:
                     self._note(delta)
-        if chunk.usage is None and chunk.x_groq is None and chunk.error is NOTHING and event.startswith(b"data"):
+        if tells_no_more(chunk) and event.startswith(b"data"):
             return True
         return self._see_more(event, text, chunk)
 
-    def _see_more(self, event: bytes, text: bytes, chunk: _Chunk) -> bool:
+    def weigh(self, event: bytes) -> int:
+        """See `EventReader`."""
+        if not event.startswith(b"data"):
+            return -1
+        try:
+            chunk = _CHUNK.decode(data_of(event))
+        except UNREADABLE:
+            return -1
+        said = 0
+        for choice in chunk.choices or ():
+            if choice.finish_reason is not None:
+                return -1
+            if (delta := choice.delta) is not None:
+                if delta.audio is not None or delta.annotations:
+                    return -1
+                said += text_of(delta)
+        return said if tells_no_more(chunk) else -1
+
+    def _see_more(self, event: bytes, text: bytes, chunk: Chunk) -> bool:
         """What stands in few chunks: usage and errors."""
         if chunk.usage is not None:
             self._take_usage(_USED.decode(text).usage, chunk.service_tier)
@@ -167,6 +127,11 @@ class ChatReader(EventReader):
                 index = choice.get("index")
                 self._finish(index if isinstance(index, int) else 0)
         return not self.ended
+
+
+def tells_no_more(chunk: Chunk) -> bool:
+    """Whether a chunk tells nothing beside its choices."""
+    return chunk.usage is None and chunk.x_groq is None and chunk.error is NOTHING
 
 
 def text_of(said: Delta) -> int:

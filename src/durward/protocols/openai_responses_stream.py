@@ -1,77 +1,44 @@
 """A response as its answer tells it, whole or event by event: usage, fees, and the objects it brings to light."""
 
 from collections.abc import Iterator
+from typing import Final
 
 import msgspec
 
 from durward.calls.usage import Tokens, Usage
+from durward.protocols.event_reader import EventReader
+from durward.protocols.likeness import length_of
 from durward.protocols.members import UNREADABLE
-from durward.protocols.openai_stream import EventReader, error_name, length_of
+from durward.protocols.openai_responses_shapes import Action, Event, Item, Told
+from durward.protocols.openai_stream import error_name
 from durward.protocols.openai_usage import SEARCH_FEE, loosely, read_usage, usage_of
-from durward.protocols.openai_usage_shapes import NOTHING, Count
-from durward.protocols.sse import Unread, data_of, name_of
+from durward.protocols.openai_usage_shapes import NOTHING
+from durward.protocols.sse import data_of, name_of
 from durward.protocols.wire import ObjectId
+
+__all__ = [
+    "COMPLETE",
+    "FEES",
+    "LATER_FEE",
+    "TERMINAL",
+    "ResponseReader",
+    "Told",
+    "made_by",
+    "made_with",
+    "used_by",
+    "used_later",
+]
 
 FEES = {"file_search_call": "file_search", "image_generation_call": "image_generation"}
 """Output items that are paid for each."""
-RUNNING = frozenset({"queued", "in_progress"})
 LATER_FEE = "background_response"
 """What goes on after the answer will be paid for, and nobody tells how much: a fee without a price, so that no cost is guessed."""
 TERMINAL = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled", "error"})
 COMPLETE = ("response.completed", "response.incomplete")
-_COMPLETE_NAMES = tuple(f"event: {name}".encode() for name in COMPLETE)
-_SOUND = frozenset({"response.audio.delta", "response.output_audio.delta"})
-
-
-class _Action(msgspec.Struct, gc=False):
-    type: str | None = None
-
-
-class Item(msgspec.Struct, gc=False):
-    """One item of the output."""
-
-    type: str = ""
-    id: str | None = None
-    name: str | None = None
-    container_id: str | None = None
-    action: msgspec.Raw = NOTHING
-
-
-class _Searches(msgspec.Struct, gc=False):
-    num_requests: Count = None
-
-
-class _ToolUsage(msgspec.Struct, gc=False):
-    web_search: _Searches | None = None
-
-
-class Told(msgspec.Struct, gc=False):
-    """A response object, or what is known of one while it streams."""
-
-    id: str | None = None
-    model: str | None = None
-    status: str | None = None
-    store: bool | None = None
-    output: list[Item] | None = None
-    usage: msgspec.Raw = NOTHING
-    service_tier: str | None = None
-    tool_usage: _ToolUsage | None = None
-
-    @property
-    def settled(self) -> bool:
-        """False while the response goes on in the background."""
-        return self.status not in RUNNING
-
-
-class _Event(msgspec.Struct, gc=False):
-    type: str = ""
-    delta: str | None = None
-    item: Item | None = None
-    response: Told | None = None
-
-
-_EVENT = msgspec.json.Decoder(_Event)
-_ACTION = msgspec.json.Decoder(_Action)
+_COMPLETE_NAMES: Final = tuple(f"event: {name}".encode() for name in COMPLETE)
+_SOUND: Final = frozenset({"response.audio.delta", "response.output_audio.delta"})
+_EVENT: Final = msgspec.json.Decoder(Event)
+_ACTION: Final = msgspec.json.Decoder(Action)
 
 
 def used_by(told: Told) -> Usage | None:
@@ -164,7 +131,17 @@ class ResponseReader(EventReader):
             self._take(told.response)
         return not self._ends(told.type or name_of(event).decode("latin-1"), text)
 
-    def skim(self, piece: Unread) -> None:
+    def weigh(self, event: bytes) -> int:
+        """See `EventReader`."""
+        try:
+            told = _EVENT.decode(data_of(event))
+        except UNREADABLE:
+            return -1
+        if told.delta is None:
+            return -1
+        return 0 if told.type in _SOUND else length_of(told.delta)
+
+    def skim(self, piece: bytes) -> None:
         """A last event that echoes too much to be read still tells that the answer is complete."""
         if piece.startswith(_COMPLETE_NAMES):
             self.finished = True

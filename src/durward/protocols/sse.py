@@ -6,23 +6,37 @@ nothing of the events.
 """
 
 import re
+from typing import Final
 
-BOUND = 2**20
+BOUND: Final = 2**20
 """Events with more content than this (bytes, blank lines aside) are not read."""
 
-_BOM = b"\xef\xbb\xbf"
+_BOM: Final = b"\xef\xbb\xbf"
 # CR LF CR waits for the byte behind it: a CR alone is no line end among CRLFs. Behind other line ends a CR ends the event at once,
 # and should an LF still belong to it, it is a blank line that says nothing.
 _END = re.compile(rb"\r\n(?:\n|\r(?:\n|(?=[^\n])))|(?<!\r)\n[\n\r]|\r\r")
-_LF, _CR = _LINE_ENDS = b"\n\r"
-_LOOK_BACK = 3
+_LF: Final = 10
+_CR: Final = 13
+_LOOK_BACK: Final = 3
 """How many bytes of an event's end can have come before the read that completes it: CR LF CR."""
 
 
-class Unread(bytes):
+class Unread:
     """A piece of an event that is larger than the bound."""
 
-    __slots__ = ()
+    __slots__ = ("content",)
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+
+Piece = bytes | Unread
+"""What a splitter lets out."""
+
+
+def content_of(piece: Piece) -> bytes:
+    """The bytes of a piece, whether it can be read or not."""
+    return piece.content if isinstance(piece, Unread) else piece
 
 
 class EventSplitter:
@@ -48,7 +62,12 @@ class EventSplitter:
         """True when what has come out so far ends between two events."""
         return not self._inside
 
-    def feed(self, data: bytes) -> list[bytes]:
+    @property
+    def begun(self) -> int:
+        """How many bytes of an event's beginning are kept; -1 before the stream's first event, and inside a large one."""
+        return -1 if self._inside or not self._opened else len(self._rest)
+
+    def feed(self, data: bytes) -> list[Piece]:
         """The events that are complete now, each with the blank line that ends it; pieces of larger ones as `Unread`."""
         if self._rest or self._inside or not self._opened:
             return self._resume(data)
@@ -60,32 +79,33 @@ class EventSplitter:
         self._rest.clear()
         return rest
 
-    def _cut(self, data: bytes) -> list[bytes]:
+    def _cut(self, data: bytes) -> list[Piece]:
         """Cut bytes that begin at the beginning of an event."""
         if _is_one(data) and len(data) <= self._bound:
             return [data]
         if data.find(b"\r") < 0:
-            pieces = _cut_at(data, b"\n\n")
+            events = _cut_at(data, b"\n\n")
         elif data.count(b"\r") == data.count(b"\n") == data.count(b"\r\n"):
-            pieces = _cut_at(data, b"\r\n\r\n")
+            events = _cut_at(data, b"\r\n\r\n")
         else:
-            pieces = _cut_mixed(data)
-        rest = pieces.pop()
-        if any(piece[0] in _LINE_ENDS for piece in pieces):
-            pieces = _without_blank(pieces)
+            events = _cut_mixed(data)
+        rest = events.pop()
+        if any(event[0] == _LF or event[0] == _CR for event in events):
+            events = _without_blank(events)
+        pieces: list[Piece] = list(events)
         if len(data) > self._bound:
-            pieces = [self._bounded(piece) for piece in pieces]
+            pieces = [self._bounded(event) for event in events]
         if rest:
             self._keep(rest, pieces)
         return pieces
 
-    def _bounded(self, piece: bytes) -> bytes:
-        if len(piece) <= self._bound or len(piece.strip(b"\r\n")) <= self._bound:
-            return piece
+    def _bounded(self, event: bytes) -> Piece:
+        if len(event) <= self._bound or len(event.strip(b"\r\n")) <= self._bound:
+            return event
         self.unread += 1
-        return Unread(piece)
+        return Unread(event)
 
-    def _keep(self, rest: bytes, pieces: list[bytes]) -> None:
+    def _keep(self, rest: bytes, pieces: list[Piece]) -> None:
         begun = rest.lstrip(b"\r\n")
         if len(begun) < len(rest):
             # Blank lines are heartbeats: they do not wait for the event behind them.
@@ -94,16 +114,16 @@ class EventSplitter:
         if len(begun) > self._bound:
             self._overflow(pieces)
 
-    def _overflow(self, pieces: list[bytes]) -> None:
+    def _overflow(self, pieces: list[Piece]) -> None:
         """Let the beginning of a large event out, but for line ends that may belong to the blank line behind it."""
         begun = self._rest.rstrip(b"\r\n")
         if begun and (self._inside or len(begun) > self._bound):
             self.unread += not self._inside
             self._inside = True
-            pieces.append(Unread(begun))
+            pieces.append(Unread(bytes(begun)))
             del self._rest[: len(begun)]
 
-    def _resume(self, data: bytes) -> list[bytes]:
+    def _resume(self, data: bytes) -> list[Piece]:
         """Go on inside an event, or before the stream's first one."""
         rest = self._rest
         if not self._opened:
@@ -113,14 +133,14 @@ class EventSplitter:
         rest += data
         end = self._find_end(start)
         if end < 0:
-            pieces: list[bytes] = []
+            pieces: list[Piece] = []
             if self._inside or len(rest) > self._bound:
                 self._overflow(pieces)
             return pieces
-        first = bytes(rest[:end])
+        event = bytes(rest[:end])
         behind = bytes(rest[end:])
         rest.clear()
-        first = Unread(first) if self._inside else self._bounded(first)
+        first: Piece = Unread(event) if self._inside else self._bounded(event)
         self._inside = False
         return [first, *self._cut(behind)] if behind else [first]
 
@@ -132,7 +152,7 @@ class EventSplitter:
         match = _END.search(rest, start)
         return match.end() if match else -1
 
-    def _open(self) -> list[bytes]:
+    def _open(self) -> list[Piece]:
         """A byte order mark may stand before the first event; it comes out alone."""
         begun = bytes(self._rest)
         if len(begun) < len(_BOM) and _BOM.startswith(begun):
@@ -162,17 +182,17 @@ def _cut_at(data: bytes, end: bytes) -> list[bytes]:
     return [*[piece + end for piece in pieces], rest]
 
 
-def _without_blank(pieces: list[bytes]) -> list[bytes]:
+def _without_blank(events: list[bytes]) -> list[bytes]:
     """The same bytes, blank lines before an event as pieces of their own."""
     parted = []
-    for piece in pieces:
-        event = piece.lstrip(_LINE_ENDS)
-        parted += [piece[: len(piece) - len(event)], event]
+    for event in events:
+        begun = event.lstrip(b"\r\n")
+        parted += [event[: len(event) - len(begun)], begun]
     return [piece for piece in parted if piece]
 
 
 def _cut_mixed(data: bytes) -> list[bytes]:
-    pieces = []
+    pieces: list[bytes] = []
     start = 0
     for match in _END.finditer(data):
         pieces.append(data[start : match.end()])
@@ -181,9 +201,7 @@ def _cut_mixed(data: bytes) -> list[bytes]:
 
 
 def data_of(event: bytes) -> bytes:
-    """The event's data: its `data` lines, joined by LF. Empty where it has none, and for pieces that are no event."""
-    if type(event) is Unread:
-        return b""
+    """The event's data: its `data` lines, joined by LF. Empty where it has none."""
     if _CR in event:
         event = event.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     last = len(event) - 2
@@ -195,13 +213,18 @@ def data_of(event: bytes) -> bytes:
         event.startswith(b"data: ", first + 1) and event.find(b"\n", first + 1) == last and event.startswith(b"event:")
     ):
         return event[first + 7 : -2]
-    lines = [line for line in event.split(b"\n") if line.startswith(b"data")]
-    return b"\n".join([line[5:].removeprefix(b" ") for line in lines if line[4:5] == b":" or line == b"data"])
+    lines: list[bytes] = []
+    for line in event.split(b"\n"):
+        if line.startswith(b"data:"):
+            lines.append(line[5:].removeprefix(b" "))
+        elif line == b"data":
+            lines.append(b"")
+    return b"\n".join(lines)
 
 
 def name_of(event: bytes) -> bytes:
     """The event's type as its last `event` line gives it, empty where none does."""
-    if type(event) is Unread or event.find(b"event:") < 0:
+    if event.find(b"event:") < 0:
         return b""
     names = [line[6:].removeprefix(b" ") for line in event.splitlines() if line.startswith(b"event:")]
     return names[-1] if names else b""

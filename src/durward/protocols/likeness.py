@@ -1,0 +1,171 @@
+"""Events of a stream that are like one that was read in full: the same bytes, but for strings and numbers in known places.
+
+Models stream one event a token, and nearly all of its bytes are those of the event before. Such an event needs no JSON decoder: what
+is the same means the same, and where it differs stands a valid JSON string or number of which nothing counts but a string's length.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from durward.protocols.members import UNREADABLE
+from durward.protocols.sse import BOUND
+
+PLACES: Final = 4
+"""Events that may differ in more places are read in full."""
+LONGEST: Final = 8192
+"""Nothing is learnt from an event of more bytes than this."""
+
+_Match = Callable[[bytes, int], re.Match[bytes] | None]
+
+# The member names under which hosts tell text, padding and counts. In valid JSON, a colon behind a quote and before a value makes that
+# value a member's, wherever it stands.
+_PLACE: Final = re.compile(
+    rb'"(?:content|reasoning_content|reasoning|text|arguments|delta|thinking|partial_json|obfuscation)":[ ]?"'
+    rb'(?P<text>[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+)"'
+    rb'|"sequence_number":[ ]?(?P<number>[1-9][0-9]{0,15}+)(?=[,}])'
+)
+_plain: Final[_Match] = re.compile(rb"[ !#-\[\]-~]*+").match
+_text: Final[_Match] = re.compile(rb'[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+').match
+_number: Final[_Match] = re.compile(rb"[1-9][0-9]{0,15}+").match
+_STRING: Final = msgspec.json.Decoder(str)
+_PROBE: Final = b"probe"
+
+
+class _Place:
+    """Where events differ: what may stand there if no closer look is to be needed, whether it is generated text, what follows."""
+
+    __slots__ = ("behind", "counted", "is_number", "match")
+
+    def __init__(self, is_number: bool, counted: bool, behind: bytes) -> None:
+        self.is_number = is_number
+        self.match = _number if is_number else _plain
+        self.counted = counted
+        self.behind = behind
+
+
+class Likeness:
+    """What events that are alike have in common."""
+
+    __slots__ = ("_before", "_places", "_same", "met", "said")
+
+    def __init__(self, before: bytes, places: list[_Place], same: int) -> None:
+        self._before = before
+        self._places = places
+        self._same = same
+        """Bytes of generated text that each of the events says outside the places."""
+        self.said = 0
+        """Bytes of generated text (UTF-8) in the events that `reach` passed last."""
+        self.met = False
+        """Whether any event was found to be alike."""
+
+    def reach(self, data: bytes) -> int:
+        """How many bytes of `data`, from its beginning, are whole events that are alike."""
+        size = len(data)
+        reached = self.said = 0
+        if size > BOUND:
+            return 0
+        while reached < size and data.startswith(self._before, reached):
+            at = reached + len(self._before)
+            said = self._same
+            for place in self._places:
+                start = at
+                match = place.match(data, at)
+                if match is not None:
+                    at = match.end()
+                if data.startswith(place.behind, at):
+                    length = at - start
+                else:
+                    at = -1 if place.is_number else _end_of_text(data, start)
+                    length = _length_at(data, start, at, place.behind)
+                    if length < 0:
+                        return reached
+                if place.counted:
+                    said += length
+                at += len(place.behind)
+            self.said += said
+            self.met = True
+            reached = at
+        return reached
+
+
+def _end_of_text(data: bytes, start: int) -> int:
+    """Where a string's content ends that begins at `start`, escapes and letters beyond ASCII included."""
+    match = _text(data, start)
+    return match.end() if match is not None else -1
+
+
+def _length_at(data: bytes, start: int, end: int, behind: bytes) -> int:
+    """The UTF-8 bytes of the string between the quotes around `start` and `end`; -1 for none, or if not `behind` stands there."""
+    if end < 0 or not data.startswith(behind, end):
+        return -1
+    try:
+        text = _STRING.decode(data[start - 1 : end + 1])
+    except UNREADABLE:
+        return -1
+    return length_of(text)
+
+
+def length_of(text: str | None) -> int:
+    """The UTF-8 bytes of a text that may be missing."""
+    if not text:
+        return 0
+    return len(text) if text.isascii() else len(text.encode())
+
+
+def learn(event: bytes, weigh: Callable[[bytes], int]) -> Likeness | None:
+    """What events that are alike to `event` have in common; None where that cannot be told.
+
+    `weigh` tells the bytes of generated text in an event, -1 if it tells anything beside; of the strings that stand in places it
+    may mind nothing but their lengths. What each place is to it is found out by asking.
+    """
+    if not _is_plain(event):
+        return None
+    spans: list[tuple[int, int]] = []
+    numbers: list[bool] = []
+    for match in _PLACE.finditer(event):
+        group = match.lastgroup or ""
+        spans.append(match.span(group))
+        numbers.append(group == "number")
+    if not 0 < len(spans) <= PLACES or all(start == end for start, end in spans):
+        return None
+    edges = [0, *[edge for span in spans for edge in span], len(event)]
+    between = [event[edges[at] : edges[at + 1]] for at in range(0, len(edges), 2)]
+    return _weighed(between, numbers, weigh)
+
+
+def _weighed(between: list[bytes], numbers: list[bool], weigh: Callable[[bytes], int]) -> Likeness | None:
+    """Find out which places are generated text: those that make an event weigh as much more as they hold."""
+    none = [b"1" if number else b"" for number in numbers]
+    every = [b"23" if number else _PROBE for number in numbers]
+    same = weigh(_filled(between, none))
+    places: list[_Place] = []
+    for at, number in enumerate(numbers):
+        one = [*none[:at], every[at], *none[at + 1 :]]
+        more = weigh(_filled(between, one)) - same
+        counted = more == len(_PROBE) and not number
+        if same < 0 or (more and not counted):
+            return None
+        places.append(_Place(number, counted, between[at + 1]))
+    # Where one text stands for another, the sum is less than its parts.
+    if weigh(_filled(between, every)) - same != len(_PROBE) * sum(place.counted for place in places):
+        return None
+    return Likeness(between[0], places, same)
+
+
+def _filled(between: list[bytes], inside: list[bytes]) -> bytes:
+    return b"".join([piece for pair in zip(between, [*inside, b""], strict=True) for piece in pair])
+
+
+def _is_plain(event: bytes) -> bool:
+    """Whether this is one `data` line, or an `event` line before it, as they are written nearly everywhere, and a blank line."""
+    if len(event) > LONGEST:
+        return False
+    lines = event.count(b"\n")
+    if not (event.startswith(b"data: ") and lines == 2) and not (event.startswith(b"event: ") and lines == 3):
+        return False
+    if b"\r" in event:
+        return event.endswith(b"\r\n\r\n") and event.count(b"\r") == event.count(b"\r\n") == lines
+    return event.endswith(b"\n\n")
