@@ -16,6 +16,9 @@ GET = b"GET /%d HTTP/1.1\r\nHost: gate\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: gate\r\nContent-Length: %d\r\n\r\n"
 DATE = b"Date: Sat, 21 Nov 2026 12:00:00 GMT\r\n"
 
+READ_BYTES = 64 * 1024
+"""The most that one read brings here."""
+
 
 class HeldTransport(asyncio.Transport):
     """Keeps what is written. With `stuck` the other side reads nothing until `take`."""
@@ -128,11 +131,8 @@ class Line:
         """Let `data` arrive, as far as the connection is read, and everything happen that follows from it."""
         while data:
             assert self.transport.is_reading(), "delivered to a connection that is not read"
-            buffer = self.connection.get_buffer(-1)
-            count = min(len(buffer), len(data))
-            buffer[:count] = data[:count]
-            data = data[count:]
-            self.connection.buffer_updated(count)
+            piece, data = data[:READ_BYTES], data[READ_BYTES:]
+            self.connection.data_received(piece)
         await settle()
 
     async def let_pass(self, seconds: float) -> None:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from durward.calls.ports import Exchange
 from durward.server.body import WAITING_BYTES
 from durward.server.bounds import Bounds
-from durward.server.connection import AHEAD_BYTES, AHEAD_HEADS, READ_BYTES
-from tests.server.line import GET, POST, Line, Waiting, echo, settle, statuses
+from durward.server.connection import AHEAD_BYTES, AHEAD_HEADS
+from tests.server.line import GET, POST, READ_BYTES, Line, Waiting, echo, settle, statuses
 
 CLOSED = b"\r\nConnection: close\r\n"
 
@@ -120,8 +120,7 @@ async def test_lost_connection_cancels_too() -> None:
 async def test_call_that_has_not_run_yet_is_cancelled_without_a_trace() -> None:
     app = Waiting()
     line = Line(app)
-    line.connection.get_buffer(-1)[:2000] = (POST % 5000 + b"x" * 2000)[:2000]
-    line.connection.buffer_updated(2000)
+    line.connection.data_received((POST % 5000 + b"x" * 2000)[:2000])
     assert (line.edge.calls, line.edge.body_bytes) == (1, 2000 - len(POST % 5000))
     await line.hang_up()
     assert app.begun == []

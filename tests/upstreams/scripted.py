@@ -172,8 +172,7 @@ async def turns(count: int) -> None:
 
 def deliver(connection: Connection, data: bytes) -> None:
     """Have a connection read `data` now, as the event loop would."""
-    connection.get_buffer(-1)[: len(data)] = data
-    connection.buffer_updated(len(data))
+    connection.data_received(data)
 
 
 async def ok(call: asyncio.Task[Answer], peer: Peer) -> None:

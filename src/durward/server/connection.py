@@ -15,7 +15,6 @@ from durward.server.body import WAITING_BYTES, BodyMemory, RequestBody
 from durward.server.bounds import Bounds
 from durward.server.exchange import CallerExchange, last_answer
 
-READ_BYTES: Final = 64 * 1024
 AHEAD_BYTES: Final = 32 * 1024
 AHEAD_HEADS: Final = 16
 """How much a caller may send ahead of the call in progress before its connection is no longer read."""
@@ -33,8 +32,7 @@ Batch = Callable[[asyncio.BaseTransport], asyncio.Transport]
 class Shared:
     """What the connections of one edge share.
 
-    One read buffer serves them all: what was read is copied out before anything else happens. `now` is time as the edge counts it,
-    exact to a tick, so that nobody asks a clock per chunk.
+    `now` is time as the edge counts it, exact to a tick, so that nobody asks a clock per chunk.
     """
 
     __slots__ = (
@@ -42,7 +40,6 @@ class Shared:
             "app",
             "batch",
             "bounds",
-            "buffer",
             "calls",
             "changed",
             "connections",
@@ -61,7 +58,6 @@ class Shared:
         self.bounds = bounds
         self.on_refused = on_refused
         self.loop = asyncio.get_running_loop()
-        self.buffer = memoryview(bytearray(READ_BYTES))
         self.memory = BodyMemory(bounds.body_memory)
         self.connections: set[Connection] = set()
         self.calls: set[asyncio.Task[None]] = set()
@@ -72,7 +68,7 @@ class Shared:
 
 
 class Connection:
-    """An `asyncio.BufferedProtocol` (see the module). `tick` is to be called every half second."""
+    """An `asyncio.Protocol` (see the module). `tick` is to be called every half second."""
 
     __slots__ = (
         *(
@@ -131,14 +127,10 @@ class Connection:
         if len(shared.connections) > most + most // 10 + 1:
             self.transport.abort()  # even saying no has its bound
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self._shared.buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        data = bytes(self._shared.buffer[:nbytes])
+    def data_received(self, data: bytes) -> None:
         exchange = self._exchange
         if self._closing:
-            self._discard(nbytes)
+            self._discard(len(data))
         elif exchange is None:
             if self.congested:
                 self._keep_ahead(data)

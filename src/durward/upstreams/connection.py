@@ -37,15 +37,13 @@ def as_given(transport: asyncio.BaseTransport) -> asyncio.Transport:
 
 
 class Ticks:
-    """The coarse time that deadlines are counted from, and the buffer that every read goes through: one of each a pool."""
+    """The coarse time that the deadlines of a pool are counted from."""
 
-    __slots__ = ("batch", "now", "view")
+    __slots__ = ("batch", "now")
 
     def __init__(self, now: float, batch: Batch = as_given) -> None:
         self.now = now
         self.batch = batch
-        # One buffer serves all connections: it is filled and emptied within one callback of the event loop.
-        self.view = memoryview(bytearray(64 * 1024))
 
     def after(self, seconds: float) -> float:
         """A deadline at least `seconds` away."""
@@ -69,7 +67,7 @@ class Stale(UpstreamError):
 
 
 class Connection:
-    """An `asyncio.BufferedProtocol`. Carries one exchange after another; closed for good at the first irregularity."""
+    """An `asyncio.Protocol`. Carries one exchange after another; closed for good at the first irregularity."""
 
     __slots__ = (
         *("_answer", "_asked_head", "_between", "_held", "_interim", "_owner", "_paused", "_persistent", "_pump"),
@@ -198,11 +196,7 @@ class Connection:
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = self._ticks.batch(transport)
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self._ticks.view
-
-    def buffer_updated(self, nbytes: int) -> None:
-        data = self._ticks.view[:nbytes].tobytes()
+    def data_received(self, data: bytes) -> None:
         if self._answer is not None:
             self._read_body(self._answer, data)
         elif self._waiter is not None:
