@@ -66,9 +66,15 @@ _SIZE_LINES: Final = _size_lines(1024)
 """Chunks of streamed events are shorter than that."""
 
 
+_FRAME_LINES: Final = [b"%x\r\n" % size for size in range(1024)]
+
+
 def frame(data: bytes) -> bytes:
     """One chunk holding `data`; nothing at all for no data, since an empty chunk would end the message."""
-    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+    size = len(data)
+    if 0 < size < len(_FRAME_LINES):
+        return _FRAME_LINES[size] + data + b"\r\n"
+    return b"%x\r\n%b\r\n" % (size, data) if data else b""
 
 
 class Chunks:

@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 from durward.calls.errors import CallerError, GateError
 from durward.calls.ports import RequestHead
-from durward.protocols.framing import LAST_CHUNK
+from durward.protocols.framing import LAST_CHUNK, frame
 from durward.protocols.http1 import Manner
 from durward.server.body import RequestBody
 
@@ -167,7 +167,7 @@ class CallerExchange:
             if len(data) > LARGE_BYTES:
                 self._transport.writelines((b"%x\r\n" % len(data), data, b"\r\n"))
             else:
-                self._transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+                self._transport.write(frame(data))
             return
         if framing == NONE:
             return
