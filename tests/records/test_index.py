@@ -192,7 +192,7 @@ def test_the_first_end_that_is_told_stands(tmp_path: Path) -> None:
     (line,) = indexed(tmp_path)
     assert msgspec.json.decode(line)["cost_nano"] == 1
     with closing(sqlite3.connect(tmp_path / INDEX)) as base:
-        assert base.execute("SELECT count(*) FROM halves").fetchone() == (0,)
+        assert base.execute("SELECT count(*) FROM waiting").fetchone() == (0,)
 
 
 def test_calls_of_one_millisecond_that_claim_the_same_row_both_have_one(tmp_path: Path) -> None:
