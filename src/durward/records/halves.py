@@ -8,8 +8,8 @@ import msgspec
 from durward.calls.usage import Tokens
 
 NO_TAGS = msgspec.Raw(b"")
-PLACE_BITS = 36
-"""Bits of a line's place that say where in its segment it begins: a segment may have 64 GiB."""
+PLACE_BITS = 24
+"""Bits of a line's place that say which line of its piece it is."""
 
 
 class Placed(msgspec.Struct, gc=False, kw_only=True):
@@ -17,7 +17,7 @@ class Placed(msgspec.Struct, gc=False, kw_only=True):
 
     # No member of a line has this name.
     place: int = msgspec.field(default=0, name="(place)")
-    """The number of the segment, and the offset in it (`PLACE_BITS`)."""
+    """The number of the piece of the journal that it was read with, and which of its lines it is (`PLACE_BITS`)."""
 
 
 class Beginning(Placed, gc=False, tag_field="type", tag="intent"):
@@ -80,7 +80,7 @@ _decoder = msgspec.json.Decoder(Half)
 
 
 def read_half(line: bytes, place: int) -> Half | None:
-    """One line that begins at a place, None where it is none that this version knows."""
+    """The line at a place, None where it is none that this version knows."""
     try:
         found: Half = _decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -89,25 +89,19 @@ def read_half(line: bytes, place: int) -> Half | None:
     return found
 
 
-def read_halves(content: bytes, place: int) -> list[Half]:
-    """All that can be read of whole lines, the first of which begins at a place; what is no line of ours is passed over."""
+def read_halves(content: bytes, piece: int) -> list[Half]:
+    """All that can be read of a piece of the journal, in order; what is no line of ours is passed over."""
+    first = piece << PLACE_BITS
     try:
         found: list[Half] = _decoder.decode_lines(content)
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        return _one_by_one(content, place)
-    at, find = 0, content.find
-    for half in found:
-        half.place = place + at
-        at = find(b"\n", at) + 1
-    # An empty line is passed over by the decoder, and then the places are wrong.
-    return found if at == len(content) else _one_by_one(content, place)
-
-
-def _one_by_one(content: bytes, place: int) -> list[Half]:
-    found = []
-    for line in content.splitlines(keepends=True):
-        half = read_half(line, place)
-        if half is not None:
-            found.append(half)
-        place += len(line)
+        numbered = enumerate(lines_of(content), first)
+        return [half for place, line in numbered if (half := read_half(line, place)) is not None]
+    for place, half in enumerate(found, first):
+        half.place = place
     return found
+
+
+def lines_of(piece: bytes) -> list[bytes]:
+    """The lines of a piece, as places count them: empty ones do not count."""
+    return [line for line in piece.split(b"\n") if line.strip()]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from durward.records import layout
 from durward.records.following import READ, Follower, Followers
-from durward.records.halves import PLACE_BITS, Beginning, Ending, Half, read_half, read_halves
+from durward.records.halves import Beginning, Ending, Half, read_half, read_halves
 from durward.records.merging import (
     Block,
     Facts,
@@ -21,7 +21,6 @@ from durward.records.merging import (
     ids_in,
     pack,
     packed_keys,
-    raw_id,
 )
 from durward.records.places import Places
 from durward.records.schema import INDEX, open_for_writing, unusable
@@ -63,7 +62,7 @@ class Indexer:
                 abandoned = follower.abandoned()
                 before = len(read)
                 while limit > 0 and (content := follower.read(min(limit, READ))):
-                    lines += read_halves(content, self._place(follower) - len(content))
+                    lines += read_halves(content, self._piece(follower, content))
                     read[before:] = [follower]
                     limit -= len(content)
                 if limit > 0 and abandoned:
@@ -72,19 +71,17 @@ class Indexer:
                 self._take(lines, read, done)
         return len(lines) + 1 if limit <= 0 else 0
 
-    def _place(self, follower: Follower) -> int:
-        """Where a follower stands, as places are written."""
-        at = follower.writer.name, follower.segment
-        number = self._segments.get(at)
-        if number is None:
-            number = self._segments[at] = len(self._segments) + 1
-            self._begun_segments.append((number, *at))
-        return number << PLACE_BITS | follower.offset
+    def _piece(self, follower: Follower, content: bytes) -> int:
+        """The number of what a follower has just read."""
+        number: int = self._last_piece + len(self._pieces) + 1
+        at = follower.offset - len(content)
+        self._pieces.append((number, follower.writer.name, follower.segment, at, len(content)))
+        return number
 
     def _take(self, lines: list[Half], read: list[Follower], done: list[Follower]) -> None:
         self._base.execute("BEGIN IMMEDIATE")
         merged = self._merger.merge(lines)
-        self._base.executemany("INSERT INTO segments VALUES (?, ?, ?)", self._begun_segments)
+        self._base.executemany("INSERT INTO pieces VALUES (?, ?, ?, ?, ?)", self._pieces)
         blocks = pack(merged.pairs, self._numbers)
         self._base.executemany(KEEP, [self._row(number, block) for number, block in blocks.items()])
         self._keep_halves(merged)
@@ -93,7 +90,8 @@ class Indexer:
             [(each.writer.name, each.segment, each.offset, each in done) for each in {*read, *done}],
         )
         self._base.execute("COMMIT")
-        self._begun_segments.clear()
+        self._last_piece += len(self._pieces)
+        self._pieces.clear()
         for follower in done:
             self._followers.finish(follower)
 
@@ -119,8 +117,11 @@ class Indexer:
         self._base.executemany("DELETE FROM waiting WHERE place = ?", [(half.place,) for half in merged.joined])
 
     def _has_ended(self, identifier: str) -> bool:
-        raw = raw_id(identifier)
-        return not raw or raw in ids_in(self._calls_in(block_of(raw)))
+        try:
+            number = block_of(identifier)
+        except ValueError:
+            return True
+        return identifier.encode() in ids_in(self._calls_in(number))
 
     def _number(self, facts: Facts) -> int:
         found = self._base.execute(
@@ -140,9 +141,8 @@ class Indexer:
         self._numbers = Numbers(self._number, self._number_tags)
         self._followers = Followers(self._journal)
         self._places = Places(self._base, self._journal)
-        segments = self._base.execute("SELECT writer, segment, n FROM segments")
-        self._segments: dict[tuple[str, int], int] = {(writer, segment): n for writer, segment, n in segments}
-        self._begun_segments: list[tuple[int, str, int]] = []
+        (self._last_piece,) = self._base.execute("SELECT ifnull(max(n), 0) FROM pieces").fetchone()
+        self._pieces: list[tuple[int, str, int, int, int]] = []
         for writer, segment, offset, done in self._base.execute("SELECT writer, segment, offset, done FROM followed"):
             if done:
                 self._followers.done.add(writer)

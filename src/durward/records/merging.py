@@ -10,25 +10,22 @@ import msgspec
 
 from durward.calls.usage import Tokens
 from durward.records.halves import NO_TAGS, Beginning, Ending, Half, Refusal
-from durward.records.schema import BLOCK_BITS
 
 Facts = tuple[str, str, str, bool]
 """What calls are filtered and added up by, and few differ in: agent, model, outcome, and whether a price was missing."""
 
 ID_LENGTH = 36
-ID_BYTES = 16
-OUR_TIME = 8
-"""What the first byte of an id cannot be any more: a time in the year 2248."""
+STAMP = 11
+"""Characters of an id that name its block: the digits of its milliseconds but the last two."""
+OUR_TIME = "8"
+"""What an id's first digit cannot be any more: a time in the year 2248."""
 KEPT = 4_096
 """Facts, and tags, whose numbers are kept in memory."""
-KEY = (1 << 32) - 1
 MOST = (1 << 63) - 1
-NO_TOKENS = (0,) * len(Tokens.__struct_fields__)
-TIME_SHIFT = 16 + BLOCK_BITS
+NO_TOKENS = Tokens()
 
-_values = msgspec.structs.astuple
-_call = struct.Struct("<16sIIIIQQqqqqqq")
-_id = struct.Struct(">QQ")
+_call = struct.Struct("<36sIIIIQQqqqqqq")
+_pack = _call.pack
 ROW = _call.size
 
 
@@ -87,10 +84,11 @@ class Merger:
             if type(line) is Beginning:
                 begun[line.id] = line
             elif isinstance(line, Ending):
-                if line.id in begun:
-                    pairs.append((begun.pop(line.id), line))
-                else:
+                began = begun.pop(line.id, None)
+                if began is None:
                     self._end(line, merged)
+                else:
+                    pairs.append((began, line))
             elif isinstance(line, Refusal):
                 pairs.append((line, line.ending()))
         for half in begun.values():
@@ -103,8 +101,9 @@ class Merger:
             merged.joined.append(ended)
             merged.pairs.append((began, ended))
             return
-        # A copy: the raw tags would keep a whole batch of lines in memory.
-        began.tags = began.tags.copy()
+        if began.tags is not NO_TAGS:
+            # A copy: the raw tags would keep a whole batch of lines in memory.
+            began.tags = began.tags.copy()
         self.begun[began.id] = began
         merged.begun.append(began)
 
@@ -120,7 +119,7 @@ class Merger:
 
 
 class Block:
-    """What is added to a block: keys by which it is found, and calls by the bytes of their ids."""
+    """What is added to a block: keys by which it is found, and calls by their ids."""
 
     __slots__ = ("calls", "keys")
 
@@ -163,30 +162,46 @@ class Numbers:
 def pack(pairs: list[Pair], numbers: Numbers) -> dict[int, Block]:
     """Calls by their blocks. What has no UUIDv7 is no call of ours and is left out."""
     blocks: dict[int, Block] = {}
-    block, at = Block(), -1
+    keys: set[int] = set()
+    calls: dict[bytes, bytes] = {}
+    at = ""
     known = numbers.facts()
     for began, ended in pairs:
-        raw = raw_id(began.id)
-        if not raw:
+        name = began.id
+        raw = name.encode()
+        try:
+            key = int(name[-8:], 16)
+            if name[:STAMP] != at or len(raw) != ID_LENGTH:
+                block = blocks.setdefault(block_of(name), Block())
+                keys, calls, at = block.keys, block.calls, name[:STAMP]
+        except ValueError:
             continue
-        high, low = _id.unpack(raw)
-        if high >> TIME_SHIFT != at:
-            at = high >> TIME_SHIFT
-            block = blocks.setdefault(at, Block())
         facts = began.agent, began.model, ended.outcome, ended.price_partial
         number, agent = known.get(facts) or numbers.ask(facts)
-        trace = crc32(began.trace.encode()) if began.trace else 0
-        session = crc32(began.session.encode()) if began.session else 0
-        block.keys.update((low & KEY, agent, trace, session))
-        tags = 0 if began.tags is NO_TAGS else numbers.tags(began.tags)
-        used = NO_TOKENS if ended.tokens is None else _values(ended.tokens)
-        cost = ended.cost_nano or 0
+        trace = session = tags = 0
+        keys.add(key)
+        keys.add(agent)
+        if began.trace:
+            trace = crc32(began.trace.encode())
+            keys.add(trace)
+        if began.session:
+            session = crc32(began.session.encode())
+            keys.add(session)
+        if began.tags is not NO_TAGS:
+            tags = numbers.tags(began.tags)
+        used = ended.tokens or NO_TOKENS
         try:
-            call = _call.pack(raw, number, tags, trace, session, began.place, ended.place, cost, *used)
+            # fmt: off
+            call = _pack(
+                raw, number, tags, trace, session, began.place, ended.place,
+                ended.cost_nano or 0, used.input, used.cached_input, used.cache_write, used.output, used.reasoning,
+            )
+            # fmt: on
         except struct.error:
-            bounded = (max(-MOST, min(MOST, amount)) for amount in (cost, *used))
-            call = _call.pack(raw, number, tags, trace, session, began.place, ended.place, *bounded)
-        block.calls.setdefault(raw, call)
+            amounts = ended.cost_nano or 0, *msgspec.structs.astuple(used)
+            bounded = (max(-MOST, min(MOST, amount)) for amount in amounts)
+            call = _pack(raw, number, tags, trace, session, began.place, ended.place, *bounded)
+        calls.setdefault(raw, call)
     return blocks
 
 
@@ -202,7 +217,7 @@ def amounts(calls: bytes) -> Iterator[tuple[Any, ...]]:
 
 def ids_in(calls: bytes) -> set[bytes]:
     """The ids of a block's calls."""
-    return {calls[at : at + ID_BYTES] for at in range(0, len(calls), ROW)}
+    return {calls[at : at + ID_LENGTH] for at in range(0, len(calls), ROW)}
 
 
 def key_of(text: str) -> int:
@@ -215,15 +230,8 @@ def packed_keys(keys: set[int]) -> bytes:
     return array("I", keys).tobytes()
 
 
-def raw_id(identifier: str) -> bytes:
-    """The bytes of a call's id; b"" for what is no UUIDv7 of our time."""
-    try:
-        raw = bytes.fromhex(identifier.replace("-", ""))
-    except ValueError:
-        return b""
-    return raw if len(raw) == ID_BYTES and len(identifier) == ID_LENGTH and raw[0] < OUR_TIME else b""
-
-
-def block_of(raw: bytes) -> int:
-    """The number of the block that a call is in."""
-    return int.from_bytes(raw[:6]) >> BLOCK_BITS
+def block_of(identifier: str) -> int:
+    """The number of the block that a call is in. Raises ValueError for what is no UUIDv7 of our time."""
+    if len(identifier) != ID_LENGTH or not identifier.isascii() or not "0" <= identifier[0] < OUR_TIME:
+        raise ValueError(f"{identifier} is no call's id")
+    return int(identifier[:8] + identifier[9:STAMP], 16)

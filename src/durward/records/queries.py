@@ -12,7 +12,7 @@ import msgspec
 from durward.calls.usage import Tokens
 from durward.records import layout
 from durward.records.lines import Began, Ended, Record, Refused, read_line, record
-from durward.records.merging import Packed, amounts, block_of, key_of, packed_keys, raw_id, unpacked
+from durward.records.merging import Packed, amounts, block_of, key_of, packed_keys, unpacked
 from durward.records.places import Places
 from durward.records.schema import BLOCK_BITS, INDEX, open_for_reading, unusable
 from durward.records.times import EPOCH
@@ -22,9 +22,6 @@ By = Literal["agent", "model", "day", "tag"]
 SHORT = 8
 """The last characters of an id that are enough to name a call."""
 DAY_MS = 86_400_000
-STAMP_BYTES = 6
-"""Of an id: its milliseconds."""
-LAST_MS = (1 << 8 * STAMP_BYTES) - 1
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -85,21 +82,21 @@ class Index:
 
     def call(self, identifier: str) -> Record | None:
         """One call by its id, ended or open."""
-        raw = raw_id(identifier)
-        if not raw:
+        try:
+            number = block_of(identifier)
+        except ValueError:
             return None
-        for (calls,) in self._rows("SELECT calls FROM blocks WHERE n = ?", (block_of(raw),)):
+        for (calls,) in self._rows("SELECT calls FROM blocks WHERE n = ?", (number,)):
             for call in unpacked(calls):
-                if call.id == raw and (found := self._record(call)):
+                if call.id == identifier.encode() and (found := self._record(call)):
                     return found
         return next((found for found in self.open_calls() if found.id == identifier), None)
 
     def ending_in(self, tail: str) -> list[Record]:
         """Calls whose id ends so; at least 8 hex digits."""
         key = int(tail[-SHORT:], 16)
-        ends = key.to_bytes(SHORT // 2)
-        near = (call for call in self._packed(0, key) if call.id.endswith(ends))
-        ended = [found for call in near if (found := self._record(call)) and found.id.endswith(tail)]
+        near = (call for call in self._packed(0, key) if call.id.endswith(tail.encode()))
+        ended = [found for call in near if (found := self._record(call))]
         return ended + [found for found in self.open_calls() if found.id.endswith(tail)]
 
     def open_calls(self) -> list[Record]:
@@ -228,7 +225,8 @@ class Index:
 
 def _stamp(since_ms: int) -> bytes:
     """What the ids of calls that began then or later are not less than."""
-    return min(max(since_ms, 0), LAST_MS).to_bytes(STAMP_BYTES)
+    digits = f"{max(since_ms, 0):012x}"
+    return f"{digits[:8]}-{digits[8:]}".encode()
 
 
 def _tags(content: str) -> list[str]:

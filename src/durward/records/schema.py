@@ -1,6 +1,6 @@
 """The tables of `index.db`, which holds nothing that the journal does not: it can be thrown away and made again.
 
-A row of `blocks` holds the calls that began within 64 ms, so that rows lie in the order of time. Of a call there are 96 bytes: what
+A row of `blocks` holds the calls that began within 256 ms, so that rows lie in the order of time. Of a call there are 116 bytes: what
 listings filter and add up by, and the places of its two lines in the journal, where all else is read. SQLite takes in one such row
 for less than the columns of one call. What few calls differ in stands once, in `facts` and `tags`. To find calls by id, trace, session
 or agent, a block holds a 32-bit key of each: a random index would cost as much as the rest.
@@ -15,16 +15,16 @@ from durward.calls.errors import GateError
 INDEX = "index.db"
 VERSION = 2
 BUSY_SECONDS = 5.0
-BLOCK_BITS = 6
-"""Bits of the milliseconds in which calls of one block differ."""
+BLOCK_BITS = 8
+"""Bits of the milliseconds in which calls of one block differ: the last two digits that an id has of them."""
 
 TABLES = """
     BEGIN;
     CREATE TABLE followed (
         writer TEXT PRIMARY KEY, segment INTEGER NOT NULL, offset INTEGER NOT NULL, done INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
-    CREATE TABLE segments (
-        n INTEGER PRIMARY KEY, writer TEXT NOT NULL, segment INTEGER NOT NULL, UNIQUE (writer, segment)
+    CREATE TABLE pieces (
+        n INTEGER PRIMARY KEY, writer TEXT NOT NULL, segment INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL
     ) STRICT;
     CREATE TABLE waiting (place INTEGER PRIMARY KEY) STRICT;
     CREATE TABLE facts (
