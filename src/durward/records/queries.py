@@ -140,6 +140,8 @@ class Index:
         trace = key_of(wanted.trace) if wanted.trace else 0
         session = key_of(wanted.session) if wanted.session else 0
         numbers = self._facts(wanted)
+        if numbers is not None and not numbers:
+            return
         key = trace or session or (key_of(wanted.agent) if wanted.agent else 0)
         for call in self._packed(wanted.since_ms, key):
             if (
