@@ -192,10 +192,10 @@ def test_the_first_end_that_is_told_stands(tmp_path: Path) -> None:
     (line,) = indexed(tmp_path)
     assert msgspec.json.decode(line)["cost_nano"] == 1
     with closing(sqlite3.connect(tmp_path / INDEX)) as base:
-        assert base.execute("SELECT count(*) FROM halves").fetchone() == (0,)
+        assert base.execute("SELECT count(*) FROM waiting").fetchone() == (0,)
 
 
-def test_calls_of_one_millisecond_that_claim_the_same_row_both_have_one(tmp_path: Path) -> None:
+def test_calls_of_one_millisecond_that_end_alike_are_told_apart(tmp_path: Path) -> None:
     calls = Calls()
     with journal(tmp_path) as written:
         ids = []
@@ -262,14 +262,15 @@ def test_a_file_that_is_no_index_of_ours_is_made_anew(tmp_path: Path, content: b
     assert len(indexed(tmp_path)) == 1
 
 
-def test_an_index_of_another_version_is_made_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 99])
+def test_an_index_of_another_version_is_made_anew(tmp_path: Path, version: int) -> None:
     with journal(tmp_path) as written:
         opening = Calls().opening()
         written.intent(opening)
         written.settle(Calls().closing(opening))
     bring_up_to_date(tmp_path)
     with closing(sqlite3.connect(tmp_path / INDEX)) as base:
-        base.execute("PRAGMA user_version = 99")
+        base.execute(f"PRAGMA user_version = {version}")
     with closing(Index(tmp_path)) as index:
         assert list(index.calls(Wanted())) == []
     bring_up_to_date(tmp_path)
@@ -302,6 +303,22 @@ def test_a_folder_that_cannot_have_an_index_is_said(tmp_path: Path) -> None:
     with pytest.raises(GateError) as caught:
         Indexer(tmp_path)
     assert caught.value.reason == "state_unavailable"
+
+
+def test_open_calls_are_known_after_a_restart_with_their_tags(tmp_path: Path) -> None:
+    calls = Calls()
+    with journal(tmp_path) as written:
+        openings = [calls.opening(tags=tags) for tags in ({}, {"a": "b"})]
+        for opening in openings:
+            written.intent(opening)
+        bring_up_to_date(tmp_path)
+        for opening in openings:
+            written.settle(calls.closing(opening, cost_nano=5))
+    bring_up_to_date(tmp_path)
+    assert indexed(tmp_path) == as_sorted(truth(tmp_path))
+    with closing(Index(tmp_path)) as index:
+        assert index.open_calls() == []
+        assert [(row.name, row.calls) for row in index.spend("tag")] == [("", 1), ("a=b", 1)]
 
 
 def test_tokens_that_were_not_told_are_not_zero(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from durward.calls.errors import GateError
 from durward.calls.usage import Tokens
 from durward.records.index import Indexer
 from durward.records.lines import Record, as_json
@@ -190,6 +191,36 @@ def test_a_call_counts_for_each_of_its_tags(index: Index, data_dir: Path) -> Non
     spent = [record for record in truth(data_dir) if record.outcome != "refused"]
     counted = Counter(name for record in spent for name in names("tag", record))
     assert {row.name: row.calls + row.unknown for row in index.spend("tag")} == counted
+
+
+def test_a_segment_that_is_gone_is_named_where_its_lines_would_be_shown(tmp_path: Path) -> None:
+    fill(tmp_path, 10)
+    total = sum(row.calls for row in indexed_spend(tmp_path))
+    (segment,) = (tmp_path / "journal").glob("*/1.jsonl")
+    segment.unlink()
+    assert sum(row.calls for row in indexed_spend(tmp_path)) == total > 0
+    with closing(Index(tmp_path)) as index, pytest.raises(GateError, match=r"1\.jsonl") as caught:
+        list(index.calls(Wanted()))
+    assert caught.value.reason == "state_unavailable"
+
+
+def indexed_spend(data_dir: Path) -> list[Spend]:
+    with closing(Index(data_dir)) as index:
+        return index.spend("agent")
+
+
+def test_lines_that_are_no_longer_what_they_were_are_left_out(tmp_path: Path) -> None:
+    fill(tmp_path, 10)
+    (segment,) = (tmp_path / "journal").glob("*/1.jsonl")
+    segment.write_bytes(segment.read_bytes().replace(b'"type":"settle"', b'"type":"sattle"', 1))
+    with closing(Index(tmp_path)) as index:
+        assert len(list(index.calls(Wanted()))) == len(truth(tmp_path)) > 0
+
+
+def test_any_time_may_be_asked_for(index: Index, data_dir: Path) -> None:
+    assert len(list(index.calls(Wanted(since_ms=-(10**15))))) == len(truth(data_dir))
+    assert index.spend("day", -(10**15)) == index.spend("day")
+    assert list(index.calls(Wanted(since_ms=10**15))) == []
 
 
 def test_without_an_index_there_is_nothing(tmp_path: Path) -> None:

@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 
 from durward.calls.errors import GateError
-from durward.records.lines import Began, Ended
-from durward.records.merging import BEGAN_FACTS, ENDED_FACTS
 from durward.records.schema import INDEX, VERSION, open_for_reading, open_for_writing
 
 
@@ -19,13 +17,6 @@ def test_it_is_made_once_and_kept(tmp_path: Path) -> None:
         base.execute("INSERT INTO followed VALUES ('w', 1, 2, 0)")
     with closing(open_for_writing(tmp_path)) as base:
         assert base.execute("SELECT * FROM followed").fetchall() == [("w", 1, 2, 0)]
-
-
-def test_the_facts_have_a_column_each_in_the_order_of_the_lines(tmp_path: Path) -> None:
-    with closing(open_for_writing(tmp_path)) as base:
-        columns = [name for _, name, *_ in base.execute("PRAGMA table_info(facts)")]
-    facts = Began.__struct_fields__[BEGAN_FACTS] + Ended.__struct_fields__[ENDED_FACTS]
-    assert columns == ["n", "key", *facts]
 
 
 def test_readers_see_nothing_where_there_is_nothing_of_this_version(tmp_path: Path) -> None:
@@ -40,7 +31,7 @@ def test_readers_cannot_write(tmp_path: Path) -> None:
     base = open_for_reading(tmp_path)
     assert base is not None
     with closing(base), pytest.raises(sqlite3.OperationalError, match="readonly"):
-        base.execute("DELETE FROM calls")
+        base.execute("DELETE FROM blocks")
 
 
 def test_a_file_that_cannot_be_used_is_said(tmp_path: Path) -> None:

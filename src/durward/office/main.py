@@ -4,6 +4,7 @@ Takes new lines of the journal into the index, a few times a second, and listens
 with the index caught up as far as the time allows, and when the supervisor is gone.
 """
 
+import gc
 import json
 import logging
 import os
@@ -25,6 +26,8 @@ QUIET_SECONDS = 0.25
 """Between two looks at a journal that has nothing new."""
 TROUBLE_SECONDS = 1.0
 RECEIVED_BYTES = 64 * 1024
+UNCOLLECTED = 50_000
+"""Objects made before the collector looks for cycles. A batch has some thousand, none of them in a cycle."""
 
 
 class Steps(Protocol):
@@ -105,6 +108,8 @@ def main() -> int:
     except DurwardError as error:
         log.error("%s %s", error.message, error.remedy)
         return 1
+    gc.freeze()
+    gc.set_threshold(UNCOLLECTED)
     with socket.socket(fileno=pair) as end:
         Office(end, indexer).run()
     indexer.close()

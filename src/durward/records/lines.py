@@ -1,7 +1,6 @@
 """The journal's lines as they are read back: the two halves of a call, and the record that they make.
 
-The order of the fields is what the index stores and groups by, so it is fixed: first the id, then what few calls differ in (the facts),
-then what is each call's own (the details).
+The order of the fields is that of the members in the lines: a decoder looks for each member where it expects it.
 """
 
 from typing import Any

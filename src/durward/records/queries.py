@@ -3,23 +3,25 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from durward.calls.usage import Tokens
-from durward.records.lines import Began, Ended, Record, read_line, record
-from durward.records.merging import key_of, packed, row_keys
-from durward.records.schema import BLOCK_BITS, INDEX, UNIQUE_BITS, open_for_reading, unusable
+from durward.records import layout
+from durward.records.lines import Began, Ended, Record, Refused, read_line, record
+from durward.records.merging import Packed, amounts, block_of, key_of, packed_keys, unpacked
+from durward.records.places import Places
+from durward.records.schema import BLOCK_BITS, INDEX, open_for_reading, unusable
+from durward.records.times import EPOCH
 
 By = Literal["agent", "model", "day", "tag"]
 
 SHORT = 8
 """The last characters of an id that are enough to name a call."""
-NEVER = 2**63 - 1
-"""Behind every row."""
-FACTS_OF_BEGINNING = 13
+DAY_MS = 86_400_000
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -51,32 +53,8 @@ class Spend(msgspec.Struct):
     """What was set aside for those."""
 
 
-CALLS = """
-    SELECT calls.*, facts.* FROM calls CROSS JOIN facts ON facts.n = calls.facts
-    WHERE calls.n BETWEEN :first AND :last AND (:agent IS NULL OR agent = :agent)
-    AND (:model IS NULL OR model = :model) AND (:outcome IS NULL OR outcome = :outcome)
-    ORDER BY calls.n DESC
-"""
-SPEND = """
-    SELECT
-        CASE :by
-            WHEN 'agent' THEN agent
-            WHEN 'model' THEN model
-            WHEN 'day' THEN date((calls.n >> 20) / 1000, 'unixepoch')
-            ELSE ifnull(tag.key || '=' || tag.value, '')
-        END,
-        count(*) FILTER (WHERE outcome <> 'unknown'),
-        ifnull(sum(input), 0), ifnull(sum(cached_input), 0), ifnull(sum(cache_write), 0), ifnull(sum(output), 0),
-        ifnull(sum(reasoning), 0),
-        ifnull(sum(cost) FILTER (WHERE outcome <> 'unknown'), 0),
-        count(*) FILTER (WHERE price_partial),
-        count(*) FILTER (WHERE outcome = 'unknown'),
-        ifnull(sum(cost) FILTER (WHERE outcome = 'unknown'), 0)
-    FROM calls CROSS JOIN facts ON facts.n = calls.facts
-    LEFT JOIN json_each(CASE :by WHEN 'tag' THEN calls.tags END) AS tag
-    WHERE calls.n >= :first AND (outcome <> 'refused' OR cost > 0)
-    GROUP BY 1 ORDER BY 1
-"""
+_Group = tuple[int, int, int, bool]
+"""Calls whose spend is added up at once: the numbers of their facts and tags, their day, and whether they cost anything."""
 
 
 class Index:
@@ -85,6 +63,7 @@ class Index:
     def __init__(self, data_dir: Path) -> None:
         self._path = data_dir / INDEX
         self._base = open_for_reading(data_dir)
+        self._places = None if self._base is None else Places(self._base, data_dir / layout.JOURNAL)
 
     def close(self) -> None:
         """Close the file; nothing else may be called after it."""
@@ -104,35 +83,52 @@ class Index:
     def call(self, identifier: str) -> Record | None:
         """One call by its id, ended or open."""
         try:
-            keys = row_keys(identifier)
+            number = block_of(identifier)
         except ValueError:
             return None
-        rows = self._rows(
-            "SELECT calls.*, facts.* FROM calls CROSS JOIN facts ON facts.n = calls.facts WHERE calls.n BETWEEN ? AND ?",
-            (keys.start, keys.stop - 1),
-        )
-        ended = next((found for row in rows if (found := _record(row)).id == identifier), None)
-        return ended or next((found for found in self.open_calls() if found.id == identifier), None)
+        for (calls,) in self._rows("SELECT calls FROM blocks WHERE n = ?", (number,)):
+            for call in unpacked(calls):
+                if call.id == identifier.encode() and (found := self._record(call)):
+                    return found
+        return next((found for found in self.open_calls() if found.id == identifier), None)
 
     def ending_in(self, tail: str) -> list[Record]:
         """Calls whose id ends so; at least 8 hex digits."""
-        key = packed({int(tail[-SHORT:], 16)})
-        ended = [found for found in self._in_blocks(key, Wanted()) if found.id.endswith(tail)]
+        key = int(tail[-SHORT:], 16)
+        near = (call for call in self._packed(0, key) if call.id.endswith(tail.encode()))
+        ended = [found for call in near if (found := self._record(call))]
         return ended + [found for found in self.open_calls() if found.id.endswith(tail)]
 
     def open_calls(self) -> list[Record]:
         """Calls that had not ended when the index was last brought up to date, oldest first."""
-        rows = self._rows("SELECT line FROM halves WHERE closing = 0 ORDER BY id", ())
-        halves = (read_line(line) for (line,) in rows)
-        return [record(half, None) for half in halves if isinstance(half, Began)]
+        halves = [self._line(place) for (place,) in self._rows("SELECT place FROM waiting", ())]
+        opened = [record(half, None) for half in halves if isinstance(half, Began)]
+        return sorted(opened, key=lambda found: found.id)
 
     def spend(self, by: By, since_ms: int = 0) -> list[Spend]:
         """What calls cost, by agent, model, day (UTC) or tag (`name=value`; a call counts for each of its tags, "" for none)."""
-        rows = self._rows(SPEND, {"by": by, "first": since_ms << UNIQUE_BITS})
-        return [
-            Spend(name, count, Tokens(*tokens), cost, unpriced, unknown, unknown_nano)
-            for name, count, *tokens, cost, unpriced, unknown, unknown_nano in rows
-        ]
+        sums = self._sums(by, since_ms)
+        facts = {n: rest for n, *rest in self._rows("SELECT n, agent, model, outcome, price_partial FROM facts", ())}
+        tags = {0: [""]}
+        if by == "tag":
+            tags |= {n: _tags(content) for n, content in self._rows("SELECT n, tags FROM tags", ())}
+        spent: dict[str, Spend] = {}
+        for (fact, tag, day, costly), (count, cost, *tokens) in sums.items():
+            agent, model, outcome, partial = facts[fact]
+            if outcome == "refused" and not costly:
+                continue
+            days = [str((EPOCH + timedelta(days=day)).date())]
+            for name in {"agent": [agent], "model": [model], "day": days, "tag": tags.get(tag, [""])}[by]:
+                row = spent.setdefault(name, Spend(name, 0, Tokens(), 0, 0, 0, 0))
+                _add(row, tokens)
+                row.unpriced += count if partial else 0
+                if outcome == "unknown":
+                    row.unknown += count
+                    row.unknown_nano += cost
+                else:
+                    row.calls += count
+                    row.cost_nano += cost
+        return [spent[name] for name in sorted(spent)]
 
     def followed(self) -> dict[str, tuple[int, int, bool]]:
         """How far each writer has been read: segment, offset in it, and whether it is done for good."""
@@ -140,21 +136,78 @@ class Index:
         return {writer: (segment, offset, bool(done)) for writer, segment, offset, done in rows}
 
     def _newest(self, wanted: Wanted) -> Iterator[Record]:
-        narrow = wanted.trace or wanted.session or wanted.agent
-        if narrow is not None:
-            yield from self._in_blocks(packed({key_of(narrow)}), wanted)
+        """Calls that may be meant, newest first; whether session and trace are the ones is for whoever reads them."""
+        trace = key_of(wanted.trace) if wanted.trace else 0
+        session = key_of(wanted.session) if wanted.session else 0
+        numbers = self._facts(wanted)
+        if numbers is not None and not numbers:
             return
-        for row in self._rows(CALLS, _filters(wanted) | {"first": wanted.since_ms << UNIQUE_BITS, "last": NEVER}):
-            yield _record(row)
+        key = trace or session or (key_of(wanted.agent) if wanted.agent else 0)
+        for call in self._packed(wanted.since_ms, key):
+            if (
+                (numbers is None or call.facts in numbers)
+                and (not trace or call.trace == trace)
+                and (not session or call.session == session)
+                and (found := self._record(call))
+            ):
+                yield found
 
-    def _in_blocks(self, key: bytes, wanted: Wanted) -> Iterator[Record]:
-        """Calls in the blocks that hold a key, newest first: those that are meant, and their neighbours."""
-        first = wanted.since_ms << UNIQUE_BITS
-        blocks = "SELECT n FROM blocks WHERE n >= ? AND instr(keys, ?) ORDER BY n DESC"
-        for (block,) in self._rows(blocks, (first >> BLOCK_BITS, key)):
-            span = {"first": max(first, block << BLOCK_BITS), "last": (block + 1 << BLOCK_BITS) - 1}
-            for row in self._rows(CALLS, _filters(wanted) | span):
-                yield _record(row)
+    def _facts(self, wanted: Wanted) -> set[int] | None:
+        """The numbers of facts that are meant; None for any."""
+        names = {"agent": wanted.agent, "model": wanted.model, "outcome": wanted.outcome}
+        if names == dict.fromkeys(names):
+            return None
+        meant = """
+            SELECT n FROM facts WHERE (:agent IS NULL OR agent = :agent)
+            AND (:model IS NULL OR model = :model) AND (:outcome IS NULL OR outcome = :outcome)
+        """
+        return {n for (n,) in self._rows(meant, names)}
+
+    def _packed(self, since_ms: int, key: int) -> Iterator[Packed]:
+        """Calls in the blocks that hold a key, newest first: those that are meant, and their neighbours. Key 0: all calls."""
+        wanted = {"first": since_ms >> BLOCK_BITS, "key": packed_keys({key}) if key else None}
+        blocks = "SELECT calls FROM blocks WHERE n >= :first AND (:key IS NULL OR instr(keys, :key)) ORDER BY n DESC"
+        first = _stamp(since_ms)
+        for (calls,) in self._rows(blocks, wanted):
+            yield from sorted((call for call in unpacked(calls) if call.id >= first), reverse=True)
+
+    def _sums(self, by: By, since_ms: int) -> dict[_Group, list[int]]:
+        """Calls, cost, and the five kinds of tokens."""
+        sums: dict[_Group, list[int]] = {}
+        blocks = "SELECT n, calls FROM blocks WHERE n >= ? ORDER BY n"
+        first, tagged = _stamp(since_ms), by == "tag"
+        for number, calls in self._rows(blocks, (since_ms >> BLOCK_BITS,)):
+            # A day begins with a block.
+            day = (number << BLOCK_BITS) // DAY_MS if by == "day" else 0
+            for raw, facts, tags, _, _, _, _, cost, fresh, cached, cache_write, output, reasoning in amounts(calls):
+                if raw < first:
+                    continue
+                group = facts, tags if tagged else 0, day, cost > 0
+                total = sums.get(group)
+                if total is None:
+                    total = sums[group] = [0] * 7
+                total[0] += 1
+                total[1] += cost
+                total[2] += fresh
+                total[3] += cached
+                total[4] += cache_write
+                total[5] += output
+                total[6] += reasoning
+        return sums
+
+    def _record(self, call: Packed) -> Record | None:
+        """The record of a call, None where its lines are no longer what they were."""
+        began = self._line(call.begun)
+        if isinstance(began, Refused):
+            return record(began, began.ended())
+        ended = self._line(call.ended)
+        if not isinstance(began, Began) or not isinstance(ended, Ended):
+            return None
+        return record(began, ended)
+
+    def _line(self, place: int) -> Any:
+        with self._typed():
+            return self._places and read_line(self._places.line(place))
 
     def _rows(self, query: str, values: Any) -> Iterator[tuple[Any, ...]]:
         if self._base is None:
@@ -168,27 +221,26 @@ class Index:
             yield
         except sqlite3.Error as error:
             raise unusable(self._path, error) from error
+        except OSError as error:
+            raise unusable(Path(error.filename or self._path), error) from error
 
 
-def _filters(wanted: Wanted) -> dict[str, Any]:
-    return {"agent": wanted.agent, "model": wanted.model, "outcome": wanted.outcome}
+def _stamp(since_ms: int) -> bytes:
+    """What the ids of calls that began then or later are not less than."""
+    digits = f"{max(since_ms, 0):012x}"
+    return f"{digits[:8]}-{digits[8:]}".encode()
 
 
-_Details = tuple[
-    str,
-    str,
-    tuple[str, str, str, str, str, str, int | None, msgspec.Raw],
-    tuple[float, float | None, int, int, str, msgspec.Raw],
-]
-_details = msgspec.json.Decoder(_Details)
+def _tags(content: str) -> list[str]:
+    """What a call's tags are counted as."""
+    tags = msgspec.json.decode(content, type=dict[str, str])
+    return [f"{name}={value}" for name, value in tags.items()] or [""]
 
 
-def _record(row: tuple[Any, ...]) -> Record:
-    """The record of a row of CALLS; the halves are put together as the index took them apart."""
-    cost, tokens, details, facts = row[2], row[3:8], row[9], row[12:]
-    identifier, time, own_beginning, own_end = _details.decode(details)
-    began = Began(identifier, time, *facts[:FACTS_OF_BEGINNING], *own_beginning)
-    used = None if tokens[0] is None else Tokens(*tokens)
-    ended = Ended(identifier, *(*facts[FACTS_OF_BEGINNING:], *own_end, cost, used))
-    ended.estimated = bool(ended.estimated)
-    return record(began, ended)
+def _add(row: Spend, tokens: list[int]) -> None:
+    used = row.tokens
+    used.input += tokens[0]
+    used.cached_input += tokens[1]
+    used.cache_write += tokens[2]
+    used.output += tokens[3]
+    used.reasoning += tokens[4]
