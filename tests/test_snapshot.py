@@ -9,6 +9,7 @@ from durward.calls.principal import Principal
 from durward.config.settings import Api, Model, ModelTarget, PriceOverride, Provider, Rule, Selector
 from durward.protocols.arrival import Arrival, read_arrival
 from durward.protocols.http1 import head_end, read_head
+from durward.protocols.members import Body
 from durward.protocols.wire import ModelRequest
 from durward.snapshot import Course, Known, Snapshot
 from tests.playbooks.world import Shelf, Still, settings
@@ -38,7 +39,7 @@ def arrive(snapshot: Snapshot, line: str = "POST /v1/chat/completions") -> Arriv
 
 
 def asks(model: str = "quick", **members: object) -> ModelRequest:
-    request = ModelRequest(model, False, {})
+    request = ModelRequest(model, False, Body({}))
     for name, value in members.items():
         setattr(request, name, value)
     return request

@@ -8,6 +8,7 @@ from durward.calls.resource import Target
 from durward.catalog.catalog import Catalog
 from durward.config.settings import Api, Model, ModelTarget, Provider, Settings
 from durward.protocols.arrival import Arrival, read_arrival
+from durward.protocols.members import Body
 from durward.protocols.wire import ModelRequest
 
 SETTINGS = Settings(
@@ -30,7 +31,7 @@ def arrive(line: str) -> tuple[Arrival, str]:
 
 
 def asked(model: str) -> ModelRequest:
-    return ModelRequest(model, False, {})
+    return ModelRequest(model, False, Body({}))
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,11 @@ from durward.calls.record import Closing
 from durward.calls.usage import Tokens, Usage
 from durward.metering.cost import Price
 from durward.metering.meter import Meter
+from durward.protocols.members import Body
 from durward.protocols.wire import Answer, ModelRequest
 
 PRICE = Price({"input": "1", "output": "2"}, {}, {}, covering=True)
-ASKED = ModelRequest("m", False, {}, text_bytes=400)
+ASKED = ModelRequest("m", False, Body({}), text_bytes=400)
 SAID = Usage(Tokens(input=10, output=5), verbatim=msgspec.Raw(b'{"n":1}'))
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from durward.calls.errors import REASONS, CallerError, UpstreamError
 from durward.protocols.gemini_stream import GeminiStream
+from durward.protocols.members import Body
 from durward.protocols.speakers import HTTP, LISTINGS, PROTOCOLS, Speaker, error_event, follow, speaker_of
 from durward.protocols.wire import ModelListing, ModelRequest, Wire
 from tests.playbooks.world import EVENTS, JSON, Reply
@@ -62,7 +63,7 @@ def test_which_answers_are_followed(protocol: str, stream: bool, media: bytes, c
     reply = Reply(200, b"", media=media)
     if coding:
         reply.fields[b"content-encoding"] = coding
-    reader = follow(PROTOCOLS[protocol], ModelRequest("m", stream, {}), reply, hide=False)
+    reader = follow(PROTOCOLS[protocol], ModelRequest("m", stream, Body({})), reply, hide=False)
     assert (reader is not None) is followed
 
 
@@ -71,7 +72,7 @@ CUT = UpstreamError("Cut.", reason="upstream_cut")
 
 def test_an_error_inside_a_stream() -> None:
     chat = PROTOCOLS["openai_chat"]
-    request = ModelRequest("m", True, {})
+    request = ModelRequest("m", True, Body({}))
     assert error_event(chat, chat.stream(request, False), CUT, CALL) == chat.write_error_event(CUT, CALL)
     assert HTTP.write_error_event(CUT, CALL) == b""
 

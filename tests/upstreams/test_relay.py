@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from durward.calls.errors import GateError, UpstreamError
 from durward.calls.ports import RequestHead
+from durward.protocols.members import Body
 from durward.protocols.openai_responses import OPENAI_RESPONSES
 from durward.protocols.wire import ModelRequest, ObjectId
 from durward.upstreams.relay import QUIET_SECONDS, Pulse, Relay, answer_lines
@@ -28,7 +29,7 @@ class Stage:
         self.pulse = Pulse(self.clock)
         self.caller = Caller(self.events, RequestHead("POST", b"/", {}, [], 0), b"")
         self.relay = Relay(self.caller, self.clock, self.pulse)
-        self.reader = OPENAI_RESPONSES.stream(ModelRequest("m", True, {}), False)
+        self.reader = OPENAI_RESPONSES.stream(ModelRequest("m", True, Body({})), False)
         self.full = full
 
     def settle(self, stream_error: str = "") -> None:

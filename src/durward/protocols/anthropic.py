@@ -6,9 +6,10 @@ import msgspec
 
 from durward.calls.errors import DurwardError
 from durward.calls.usage import Usage
-from durward.protocols.anthropic_blocks import NOTHING, Block, files_of
+from durward.protocols.anthropic_blocks import Block, files_of
 from durward.protocols.anthropic_models import read_models, write_model, write_models
 from durward.protocols.anthropic_request import read_request
+from durward.protocols.anthropic_shapes import WholeMessage
 from durward.protocols.anthropic_stream import AnthropicStream
 from durward.protocols.anthropic_usage import read_reported, to_usage
 from durward.protocols.http import error_lines, error_text
@@ -32,18 +33,7 @@ ERROR_TYPES = {
 OVERLOADED = ("overloaded", "stopping")
 
 
-class _Container(msgspec.Struct, gc=False):
-    id: str | None = None
-
-
-class _Message(msgspec.Struct, gc=False):
-    model: str = ""
-    usage: msgspec.Raw = NOTHING
-    content: msgspec.Raw = NOTHING
-    container: _Container | None = None
-
-
-_message = msgspec.json.Decoder(_Message)
+_message = msgspec.json.Decoder(WholeMessage)
 _blocks = msgspec.json.Decoder(list[Block])
 
 
@@ -56,9 +46,7 @@ class _Spoken:
         return read_request(body)
 
     def write(self, request: ModelRequest, model: str, ask_usage: bool) -> bytes:
-        if model == request.model:
-            return join(request.members)
-        return join({**request.members, "model": msgspec.Raw(join(model))})
+        return request.body.written(None if model == request.model else {"model": join(model)})
 
     def write_error(self, error: DurwardError, call: str) -> Rendered:
         return write_error(error, call)
@@ -93,13 +81,13 @@ class CountTokens(_Spoken):
         return Answer()
 
 
-def _usage_of(message: _Message) -> Usage | None:
+def _usage_of(message: WholeMessage) -> Usage | None:
     reported = read_reported(message.usage)
     # A whole answer says for how long each cache write was; where it says nothing, five minutes are what is charged.
     return None if reported is None else to_usage(reported, message.usage, lambda: False)
 
 
-def _shown(message: _Message) -> tuple[ObjectId, ...]:
+def _shown(message: WholeMessage) -> tuple[ObjectId, ...]:
     """The container that the answer ran in, and the files that were made there."""
     assert message.container is not None
     shown: list[ObjectId] = [("container", message.container.id)] if message.container.id else []

@@ -7,8 +7,10 @@ import msgspec
 
 from durward.calls.errors import CallerError
 from durward.protocols.anthropic_blocks import Content, blocks_of
-from durward.protocols.members import Governed, Members, read_members, size, typed
+from durward.protocols.anthropic_request_shapes import Announced, Container, Edits, Message, Tool
+from durward.protocols.members import Governed, Members, read_body, size, typed
 from durward.protocols.objects import named_objects
+from durward.protocols.scanning import Shape
 from durward.protocols.wire import ModelRequest, ObjectId
 
 T = TypeVar("T")
@@ -42,58 +44,33 @@ FURTHER = frozenset({"system", "tools", "output_config", "container", "mcp_serve
 HIDDEN_PROMPT_BYTES = 2_048
 """Tools and output schemas bring a prompt of the provider's own, of some hundred tokens, that the caller is charged for."""
 TEXT_BLOCKS = frozenset({None, "text", "tool_use", "tool_result", "thinking", "redacted_thinking", "search_result"})
+_TEXT = {"type": (None, TEXT_BLOCKS - {None}), "source": (None, str), "file_id": None}
+_RESULT = {**_TEXT, "content": (None, str)}
+_CONTENT = (None, str, [{**_TEXT, "content": (None, str, [_RESULT])}])
+SHAPE = Shape(
+    {
+        "messages": [{"content": _CONTENT}],
+        "system": _CONTENT,
+        "tools": (None, [{"type": (None, frozenset({"custom"})), "model": (None, str)}]),
+    }
+)
+"""Messages, system and tools that hold nothing but text, as the walk over them finds it."""
 CLAIM_LENGTH = 128
 TAGS_LIMIT = 10
 TAG_LENGTH = 64
 
 
-class _Message(msgspec.Struct, gc=False):
-    content: Content = None
-
-
-class _Tool(msgspec.Struct, gc=False):
-    type: str | None = None
-    model: str | None = None
-    """The model that a tool asks at the provider (the advisor)."""
-
-
-class _Edit(msgspec.Struct, gc=False):
-    type: str | None = None
-
-
-class _Skill(msgspec.Struct, gc=False):
-    skill_id: str = ""
-    type: str = ""
-
-
-class _Container(msgspec.Struct, gc=False):
-    id: str | None = None
-    skills: list[_Skill] | None = None
-
-
-class _Edits(msgspec.Struct, gc=False):
-    edits: list[_Edit] | None = None
-
-
-class _Announced(msgspec.Struct, gc=False):
-    """What Claude Code puts into `metadata.user_id`, as JSON in a string."""
-
-    session_id: str | None = None
-    account_uuid: str | None = None
-    device_id: str | None = None
-
-
 _text = msgspec.json.Decoder(str)
 _flag = msgspec.json.Decoder(bool | None)
 _count = msgspec.json.Decoder(int | None)
-_messages = msgspec.json.Decoder(list[_Message])
+_messages = msgspec.json.Decoder(list[Message])
 _system = msgspec.json.Decoder(Content)
-_tools = msgspec.json.Decoder(list[_Tool] | None)
+_tools = msgspec.json.Decoder(list[Tool] | None)
 _servers = msgspec.json.Decoder(list[msgspec.Raw] | None)
-_container = msgspec.json.Decoder(str | _Container | None)
-_edits = msgspec.json.Decoder(_Edits | None)
+_container = msgspec.json.Decoder(str | Container | None)
+_edits = msgspec.json.Decoder(Edits | None)
 _metadata = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
-_announced = msgspec.json.Decoder(_Announced)
+_announced = msgspec.json.Decoder(Announced)
 _old_announcement = re.compile(
     r"user_\w+?_account_(?P<account>[0-9a-f-]*)_session_(?P<session>[0-9a-f-]{36})"
 ).fullmatch
@@ -101,19 +78,20 @@ _old_announcement = re.compile(
 
 def read_request(body: bytes) -> ModelRequest:
     """Read a body of `messages` or `count_tokens`. Raises CallerError `malformed_json`, `bad_request`, `ambiguous_member`."""
-    members = read_members(body, GOVERNED)
+    read = read_body(body, GOVERNED, SHAPE)
+    members = read.members
     model = typed(members, "model", _text)
     if not model:
         raise CallerError("The body names no model.", param="model")
     request = ModelRequest(
-        model, typed(members, "stream", _flag) or False, members, max_output=typed(members, "max_tokens", _count)
+        model, typed(members, "stream", _flag) or False, read, max_output=typed(members, "max_tokens", _count)
     )
     if request.max_output is not None and request.max_output < 0:
         raise CallerError("The body's member `max_tokens` is negative.", param="max_tokens")
-    content = _Content()
+    content = _Content(read.outline is not None)
     if "messages" in members:
         request.text_bytes = size(members["messages"])
-        for message in content.read(members, "messages", _messages) or ():
+        for message in content.look(members, "messages", _messages) or ():
             if type(message.content) is not str:
                 content.walk(message.content)
     if not FURTHER.isdisjoint(members):
@@ -128,10 +106,10 @@ def _read_further(members: Members, request: ModelRequest, content: "_Content") 
     """The members that the smallest request does not have."""
     if "system" in members:
         request.text_bytes += size(members["system"])
-        content.walk(content.read(members, "system", _system))
+        content.walk(content.look(members, "system", _system))
     if "tools" in members:
         request.text_bytes += size(members["tools"]) + HIDDEN_PROMPT_BYTES
-        foreign = [tool for tool in content.read(members, "tools", _tools) or () if tool.type not in (None, "custom")]
+        foreign = [tool for tool in content.look(members, "tools", _tools) or () if tool.type not in (None, "custom")]
         content.textual = content.textual and not foreign
         request.further_models = tuple(tool.model for tool in foreign if tool.model)
     if "output_config" in members:
@@ -152,9 +130,11 @@ def _read_further(members: Members, request: ModelRequest, content: "_Content") 
 class _Content:
     """What the walk over messages and system found: whether all is text, how much is not, and which stored objects are named."""
 
-    __slots__ = ("binary_bytes", "objects", "textual")
+    __slots__ = ("_known", "binary_bytes", "objects", "textual")
 
-    def __init__(self) -> None:
+    def __init__(self, known: bool) -> None:
+        """`known`: messages, system and tools are as `SHAPE` says, so there is nothing to be found in them."""
+        self._known = known
         self.textual = True
         self.binary_bytes = 0
         self.objects: list[ObjectId] = []
@@ -171,6 +151,10 @@ class _Content:
             self.objects += named_objects(bytes(members[name]))
             return None
 
+    def look(self, members: Members, name: str, decoder: msgspec.json.Decoder[T]) -> T | None:
+        """A member of the shape, None where there is nothing to be found in it."""
+        return None if self._known else self.read(members, name, decoder)
+
     def walk(self, content: Content) -> None:
         """Look at the blocks of a message. Raises CallerError `malformed_json` where they stand too deep in each other."""
         for block in blocks_of(content):
@@ -182,7 +166,7 @@ class _Content:
             if block.type == "base64":
                 self.binary_bytes += size(block.data)
 
-    def note_container(self, container: "str | _Container | None") -> None:
+    def note_container(self, container: "str | Container | None") -> None:
         if container is None:
             return
         self.textual = False
@@ -220,4 +204,4 @@ def _read_claim(value: str) -> tuple[str, str]:
 
 def asks_hour_cache(request: ModelRequest) -> bool:
     """Whether any part of the prompt asks to be cached for an hour instead of five minutes."""
-    return any(b'"1h"' in bytes(raw) for raw in request.members.values())
+    return any(b'"1h"' in bytes(raw) for raw in request.body.members.values())

@@ -1,4 +1,4 @@
-"""What the events of Anthropic's streams are made of, as far as the gate reads it.
+"""What Anthropic's answers and the events of its streams are made of, as far as the gate reads it.
 
 Apart from what reads them: compiled modules define no Structs.
 """
@@ -61,3 +61,12 @@ class DeltaEvent(msgspec.Struct, gc=False):
     """An event that adds generated text."""
 
     delta: TextDelta
+
+
+class WholeMessage(msgspec.Struct, gc=False):
+    """A whole answer."""
+
+    model: str = ""
+    usage: msgspec.Raw = NOTHING
+    content: msgspec.Raw = NOTHING
+    container: Container | None = None

@@ -6,6 +6,7 @@ from durward.calls.errors import DurwardError
 from durward.protocols.gemini_errors import error_body, write_error
 from durward.protocols.gemini_models import read_models, write_model, write_models
 from durward.protocols.gemini_request import read_request, write_request
+from durward.protocols.gemini_shapes import Embedded
 from durward.protocols.gemini_stream import NOTHING, GeminiStream, read_chunk, text_bytes_of
 from durward.protocols.gemini_usage import grounding_fees, read_usage
 from durward.protocols.members import UNREADABLE
@@ -60,11 +61,7 @@ class Generate(_Spoken):
         return Answer(usage, chunk.model_version or "", sum(map(text_bytes_of, candidates)))
 
 
-class _Embedded(msgspec.Struct, gc=False, rename="camel"):
-    usage_metadata: msgspec.Raw = NOTHING
-
-
-_embedded = msgspec.json.Decoder(_Embedded)
+_embedded = msgspec.json.Decoder(Embedded)
 
 
 class Embed(_Spoken):

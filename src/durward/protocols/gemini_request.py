@@ -5,13 +5,20 @@ from typing import Any, TypeVar
 import msgspec
 
 from durward.calls.errors import CallerError
-from durward.protocols.members import DEPTH, Governed, Members, join, read_members, size, typed
+from durward.protocols.gemini_request_shapes import (
+    NOTHING,
+    Config,
+    Content,
+    Part,
+    Search,
+)
+from durward.protocols.members import DEPTH, Governed, Members, join, read_body, size, typed
 from durward.protocols.objects import named_objects
+from durward.protocols.scanning import Shape
 from durward.protocols.wire import ModelRequest, ObjectId
 
 T = TypeVar("T")
 
-NOTHING = msgspec.Raw()
 TWO_NAMES = {
     "systemInstruction": "system_instruction",
     "generationConfig": "generation_config",
@@ -27,55 +34,35 @@ CONTENTS = ("contents", "content")
 FURTHER = frozenset(["model", "tools", "systemInstruction", "system_instruction", "cachedContent", "cached_content"])
 DECLARED_TOOLS = frozenset({"functionDeclarations", "function_declarations"})
 """Every other tool runs at the provider."""
+_DATA: dict[str, object] = {"inlineData": (), "inline_data": (), "fileData": None, "file_data": None}
+_RESPONSE = (None, {"parts": None})
+_CONTENT: dict[str, object] = {
+    "parts": (None, [{**_DATA, "functionResponse": _RESPONSE, "function_response": _RESPONSE}])
+}
+_CONTENTS = (None, _CONTENT, [_CONTENT])
+SHAPE = Shape(
+    {
+        "contents": _CONTENTS,
+        "content": _CONTENTS,
+        "systemInstruction": (None, _CONTENT),
+        "system_instruction": (None, _CONTENT),
+        "tools": (None, [{"functionDeclarations": object, "function_declarations": object, ...: ()}]),
+    }
+)
+"""Contents and tools that hold nothing but text, as the walk over them finds it."""
 STORE_TOOLS = frozenset({"fileSearch", "file_search"})
 
 
-class _File(msgspec.Struct, gc=False):
-    uri: str | None = msgspec.field(name="fileUri", default=None)
-    file_uri: str | None = None
-
-
-class _Response(msgspec.Struct, gc=False):
-    parts: "list[_Part] | None" = None
-
-
-class _Part(msgspec.Struct, gc=False):
-    """The members of a part that hold, or may hold, more than text."""
-
-    inline: msgspec.Raw = msgspec.field(name="inlineData", default=NOTHING)
-    inline_data: msgspec.Raw = NOTHING
-    file: _File | None = msgspec.field(name="fileData", default=None)
-    file_data: _File | None = None
-    response: _Response | None = msgspec.field(name="functionResponse", default=None)
-    function_response: _Response | None = None
-
-
-TEXT_PART = _Part()
-
-
-class _Content(msgspec.Struct, gc=False):
-    parts: list[_Part] | None = None
-
-
-class _Config(msgspec.Struct, gc=False):
-    tokens: int | None = msgspec.field(name="maxOutputTokens", default=None)
-    max_output_tokens: int | None = None
-    count: int | None = msgspec.field(name="candidateCount", default=None)
-    candidate_count: int | None = None
-
-
-class _Search(msgspec.Struct, gc=False):
-    stores: list[str] | None = msgspec.field(name="fileSearchStoreNames", default=None)
-    file_search_store_names: list[str] | None = None
+TEXT_PART = Part()
 
 
 _text = msgspec.json.Decoder(str | None)
-_contents = msgspec.json.Decoder(list[_Content] | _Content | None)
-_content = msgspec.json.Decoder(_Content | None)
+_contents = msgspec.json.Decoder(list[Content] | Content | None)
+_content = msgspec.json.Decoder(Content | None)
 _tools = msgspec.json.Decoder(list[dict[str, msgspec.Raw]] | None)
-_search = msgspec.json.Decoder(_Search | None)
+_search = msgspec.json.Decoder(Search | None)
 # Numbers may come as strings (ProtoJSON), so this one is not strict.
-_config = msgspec.json.Decoder(_Config | None, strict=False)
+_config = msgspec.json.Decoder(Config | None, strict=False)
 _members = msgspec.json.Decoder(Members | None)
 _many = msgspec.json.Decoder(list[Members] | None)
 
@@ -85,10 +72,11 @@ def read_request(body: bytes, model: str, stream: bool | None) -> ModelRequest:
 
     Raises CallerError `malformed_json`, `bad_request`, `ambiguous_member`.
     """
-    members = read_members(body, GOVERNED)
-    request = ModelRequest(model, bool(stream), members)
+    read = read_body(body, GOVERNED, SHAPE)
+    members = read.members
+    request = ModelRequest(model, bool(stream), read)
     reading = _Reading(request)
-    reading.read_prompt(members)
+    reading.read_prompt(members, known=read.outline is not None)
     if members.keys() <= PLAIN:
         return request
     if (name := _named(members, "generateContentRequest")) is not None:
@@ -96,23 +84,22 @@ def read_request(body: bytes, model: str, stream: bool | None) -> ModelRequest:
         if inner is not None:
             GOVERNED.check(inner)
             reading.read_prompt(inner)
-            members[name] = msgspec.Raw(join(inner))
+            read.replace(name, msgspec.Raw(join(inner)))
     if "requests" in members:
         many = typed(members, "requests", _many)
         for each in many or ():
             GOVERNED.check(each)
             reading.read_prompt(each)
         # Joined again: what is read here and what is read there must be one.
-        members["requests"] = msgspec.Raw(join(many))
+        read.replace("requests", msgspec.Raw(join(many)))
     return request
 
 
 def write_request(request: ModelRequest, model: str) -> bytes:
     """The body for the upstream. The model stands in the address; where the body repeats it, it must be the same."""
-    members = request.members
     if model == request.model:
-        return join(members)
-    written = _renamed(members, model)
+        return request.body.written()
+    written = _renamed(request.body.members, model)
     name = _named(written, "generateContentRequest")
     if name is not None and (inner := typed(written, name, _members)) is not None:
         written[name] = msgspec.Raw(join(_renamed(inner, model)))
@@ -140,17 +127,20 @@ def _named(members: Members, name: str) -> str | None:
 class _Reading:
     """One walk over a request: adds up its text, and finds what is more than text."""
 
-    __slots__ = ("_request",)
+    __slots__ = ("_known", "_request")
 
     def __init__(self, request: ModelRequest) -> None:
         self._request = request
+        self._known = False
 
-    def read_prompt(self, members: Members) -> None:
+    def read_prompt(self, members: Members, known: bool = False) -> None:
+        """`known`: contents, instruction and tools are as `SHAPE` says, so there is nothing to be found in them."""
+        self._known = known
         request = self._request
         for name in CONTENTS:
             if name in members:
                 request.text_bytes += size(members[name])
-                self._walk(self._read(members, name, _contents))
+                self._walk(self._look(members, name, _contents))
         if (config := _named(members, "generationConfig")) is not None:
             request.text_bytes += size(members[config])
             request.max_output = _bound(typed(members, config, _config))
@@ -162,12 +152,12 @@ class _Reading:
         request = self._request
         if (system := _named(members, "systemInstruction")) is not None:
             request.text_bytes += size(members[system])
-            self._walk(self._read(members, system, _content))
+            self._walk(self._look(members, system, _content))
         if "model" in members:
             self._check_model(members)
         if "tools" in members:
             request.text_bytes += size(members["tools"])
-            for tool in self._read(members, "tools", _tools) or ():
+            for tool in self._look(members, "tools", _tools) or ():
                 self._note_tool(tool)
         if (cached := _named(members, "cachedContent")) is not None:
             self._note("cached_content", typed(members, cached, _text) or "")
@@ -176,6 +166,10 @@ class _Reading:
         named = typed(members, "model", _text)
         if named is not None and named.removeprefix("models/") != self._request.model.removeprefix("models/"):
             raise CallerError("The body names another model than the address.", param="model")
+
+    def _look(self, members: Members, name: str, decoder: msgspec.json.Decoder[T]) -> T | None:
+        """A member of the shape, None where there is nothing to be found in it."""
+        return None if self._known else self._read(members, name, decoder)
 
     def _read(self, members: Members, name: str, decoder: msgspec.json.Decoder[T]) -> T | None:
         """A member in the form that we know; None, and nothing is bounded, for a form that is new to us."""
@@ -189,12 +183,12 @@ class _Reading:
             self._request.objects += named_objects(bytes(members[name]))
             return None
 
-    def _walk(self, contents: list[_Content] | _Content | None) -> None:
+    def _walk(self, contents: list[Content] | Content | None) -> None:
         for content in contents if isinstance(contents, list) else (contents,):
             if content is not None and content.parts:
                 self._walk_parts(content.parts)
 
-    def _walk_parts(self, parts: list[_Part], depth: int = 0) -> None:
+    def _walk_parts(self, parts: list[Part], depth: int = 0) -> None:
         if depth > DEPTH:
             raise CallerError(f"Parts stand more than {DEPTH} deep in each other.", reason="malformed_json")
         for part in parts:

@@ -62,3 +62,9 @@ class Bare(msgspec.Struct, gc=False, rename="camel"):
     """What still counts of a chunk whose candidates are not as documented."""
 
     usage_metadata: msgspec.Raw = NOTHING
+
+
+class Embedded(msgspec.Struct, gc=False, rename="camel"):
+    """An answer to an embedding."""
+
+    usage_metadata: msgspec.Raw = NOTHING

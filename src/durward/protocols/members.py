@@ -1,16 +1,18 @@
 """The top level of a JSON body: read once into its members, duplicates gone, and joined again (RFC 8259).
 
-Values keep their bytes; only what the gate governs is decoded. What is sent upstream is always the joined form, so that both
-sides read the same members: of a repeated one the last, under the name that its escapes spell.
+Values keep their bytes; only what the gate governs is decoded. What is sent upstream is either the body as it came, where its
+top-level names are plain and there once each, or the joined form, so that both sides read the same members: of a repeated one the last,
+under the name that its escapes spell.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TypeVar
 
 import msgspec
 
 from durward.calls.errors import CallerError
+from durward.protocols.scanning import Scanned, Shape, scan
 
 T = TypeVar("T")
 Members = dict[str, msgspec.Raw]
@@ -43,11 +45,11 @@ class Governed:
         self._known = frozenset(self._folded.values()).union(known)
         assert all(self._folded.get(name.casefold(), name) == name for name in known), "known names are unambiguous"
 
-    def check(self, members: Members) -> None:
+    def check(self, names: Iterable[str]) -> None:
         """Raises CallerError `ambiguous_member`, `param` being the member as the caller spelled it."""
-        if self._known.issuperset(members):
+        if self._known.issuperset(names):
             return
-        for name in members:
+        for name in names:
             meant = self._folded.get(name.casefold(), name)
             if meant != name and name not in self._known:
                 raise CallerError(
@@ -55,6 +57,89 @@ class Governed:
                     reason="ambiguous_member",
                     param=name,
                 )
+
+
+class Body:
+    """A request body that holds one JSON object, its values unread.
+
+    `outline` is the body with null for the members of its shape, where all of them are as the shape describes: it can be decoded in
+    place of the body. It is None where they are not, and where nobody has looked.
+    """
+
+    __slots__ = ("_members", "_places", "_text", "names", "outline")
+
+    def __init__(self, members: Members, text: bytes | None = None, scanned: Scanned | None = None) -> None:
+        """`text`: the body as it came, and what the scan told of it; the members are made of these when they are asked for."""
+        self._members: Members | None = members
+        self._text = text
+        self._places: tuple[int, ...] = ()
+        self.names: Collection[str] = members
+        self.outline: bytes | None = None
+        if scanned is not None:
+            self._members = None
+            self.names, self._places, self.outline = scanned
+
+    @property
+    def members(self) -> Members:
+        """The top-level members in order, duplicates gone, values byte for byte. Not to be changed."""
+        members = self._members
+        if members is None:
+            places = iter(self._places)
+            view = memoryview(self._text or b"")
+            members = {name: msgspec.Raw(view[next(places) : next(places)]) for name in self.names}
+            self._members = members
+        return members
+
+    def replace(self, name: str, value: msgspec.Raw) -> None:
+        """Write a member anew."""
+        self._members = {**self.members, name: value}
+        self._text = None
+
+    def get(self, name: str) -> msgspec.Raw | None:
+        """One member, without a look at the others."""
+        if self._members is not None:
+            return self._members.get(name)
+        return self.members[name] if name in self.names else None
+
+    def written(self, changes: dict[str, bytes] | None = None) -> bytes:
+        """The body for the upstream, the values of some members changed or added at the end."""
+        text = self._text
+        if text is not None and self.names:
+            return self._spliced(text, changes) if changes else text
+        return join({**self.members, **{name: msgspec.Raw(value) for name, value in (changes or {}).items()}})
+
+    def _spliced(self, text: bytes, changes: dict[str, bytes]) -> bytes:
+        names, places, end = list(self.names), self._places, text.rindex(b"}")
+        cuts: list[tuple[int, int, bytes]] = []
+        for name, value in changes.items():
+            if name in names:
+                place = 2 * names.index(name)
+                cuts.append((places[place], places[place + 1], value))
+            else:
+                cuts.append((end, end, b',"%b":%b' % (name.encode(), value)))
+        cuts.sort()
+        view = memoryview(text)
+        pieces: list[bytes | memoryview] = []
+        copied = 0
+        for start, stop, value in cuts:
+            pieces.append(view[copied:start])
+            pieces.append(value)
+            copied = stop
+        pieces.append(view[copied:])
+        return b"".join(pieces)
+
+
+def read_body(text: bytes, governed: Governed, shape: Shape) -> Body:
+    """A body that holds one JSON object in UTF-8.
+
+    Raises CallerError `malformed_json`, with the byte's position where it is known, and `ambiguous_member`.
+    """
+    scanned = None if scan is None else scan(text, shape.nodes, shape.words)
+    if scanned is None:
+        return Body(read_members(text, governed))
+    body = Body({}, text, scanned)
+    governed.check(body.names)
+    return body
 
 
 def read_members(body: bytes, governed: Governed) -> Members:
@@ -71,6 +156,24 @@ def read_members(body: bytes, governed: Governed) -> Members:
         raise malformed(error) from None
     governed.check(members)
     return members
+
+
+def governed_members(text: bytes, body: Body, decoder: msgspec.json.Decoder[T]) -> T:
+    """The governed members of a body, typed; those of its shape are absent where its outline tells all there is to know of them.
+
+    Raises CallerError `bad_request`, naming the member, and `malformed_json`.
+    """
+    if body.outline is not None:
+        try:
+            return decoder.decode(body.outline)
+        except UNREADABLE:
+            pass  # What is wrong is told of the body, where the caller can find it.
+    try:
+        return decoder.decode(text)
+    except msgspec.ValidationError as error:
+        raise wrong_type(error) from None
+    except UNREADABLE as error:
+        raise malformed(error) from None
 
 
 def malformed(error: Exception, what: str = "The body") -> CallerError:

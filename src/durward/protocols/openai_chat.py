@@ -8,13 +8,15 @@ from math import ceil
 import msgspec
 
 from durward.calls.errors import CallerError, DurwardError
-from durward.protocols.members import UNREADABLE, Governed, Members, join, malformed, read_members, typed, wrong_type
-from durward.protocols.openai_chat_stream import ChatReader, Citation, Delta, cites, text_of
+from durward.protocols.members import UNREADABLE, Governed, Members, governed_members, join, read_body, typed
+from durward.protocols.openai_chat_shapes import Part, Request, Spoken, WholeAnswer
+from durward.protocols.openai_chat_stream import ChatReader, cites, text_of
 from durward.protocols.openai_claims import claimed_tags, claimed_user
 from durward.protocols.openai_errors import write_chat_error_event, write_error
 from durward.protocols.openai_objects import KINDS, says, survey
 from durward.protocols.openai_usage import SEARCH_FEE, loosely, read_usage, usage_of
 from durward.protocols.openai_usage_shapes import NOTHING
+from durward.protocols.scanning import Shape
 from durward.protocols.wire import Answer, ModelRequest, Rendered, StreamReader, Wire
 
 PLAIN = frozenset(
@@ -51,64 +53,19 @@ OWN_TOOLS = frozenset({"function", "custom"})
 MOST = 10**12
 """A bound of more output tokens than this bounds nothing."""
 TEXT_PARTS = frozenset({"text", "refusal", "thinking", "reasoning"})
+SHAPE = Shape(
+    {
+        "messages": (None, [{"content": (None, str, [{"type": TEXT_PARTS, "file_id": ()}]), "audio": ()}]),
+        "tools": (None, [{"type": OWN_TOOLS}]),
+    }
+)
+"""Messages and tools that hold nothing but text, as `_is_text` finds it."""
 
 
-class _Message(msgspec.Struct, gc=False):
-    content: msgspec.Raw = NOTHING
-    audio: msgspec.Raw = NOTHING
-
-
-class _Part(msgspec.Struct, gc=False):
-    type: str = "text"
-    file_id: msgspec.Raw = NOTHING
-
-
-class _Tool(msgspec.Struct, gc=False):
-    type: str = "function"
-
-
-class _StreamOptions(msgspec.Struct, gc=False):
-    include_usage: bool | None = None
-
-
-class _Request(msgspec.Struct, gc=False):
-    model: str = ""
-    stream: bool | None = None
-    stream_options: _StreamOptions | None = None
-    max_tokens: int | float | None = None
-    max_completion_tokens: int | float | None = None
-    n: int | None = None
-    messages: list[_Message] | None = None
-    tools: list[_Tool] | None = None
-
-
-class _WholeMessage(msgspec.Struct, gc=False):
-    annotations: list[Citation] | None = None
-
-
-class _WholeChoice(msgspec.Struct, gc=False):
-    message: _WholeMessage | None = None
-
-
-class _Answer(msgspec.Struct, gc=False):
-    model: str | None = None
-    choices: list[_WholeChoice] | None = None
-    usage: msgspec.Raw = NOTHING
-    service_tier: str | None = None
-
-
-class _SpokenChoice(msgspec.Struct, gc=False):
-    message: Delta | None = None
-
-
-class _Spoken(msgspec.Struct, gc=False):
-    choices: list[_SpokenChoice] | None = None
-
-
-_REQUEST = msgspec.json.Decoder(_Request)
-_PARTS: msgspec.json.Decoder[list[_Part] | None] = msgspec.json.Decoder(list[_Part] | None)
-_ANSWER = msgspec.json.Decoder(_Answer)
-_SPOKEN = msgspec.json.Decoder(_Spoken)
+_REQUEST = msgspec.json.Decoder(Request)
+_PARTS: msgspec.json.Decoder[list[Part] | None] = msgspec.json.Decoder(list[Part] | None)
+_ANSWER = msgspec.json.Decoder(WholeAnswer)
+_SPOKEN = msgspec.json.Decoder(Spoken)
 _OPTIONAL: msgspec.json.Decoder[Members | None] = msgspec.json.Decoder(Members | None)
 _NAMES: msgspec.json.Decoder[list[str] | None] = msgspec.json.Decoder(list[str] | None)
 _COUNT: msgspec.json.Decoder[int | None] = msgspec.json.Decoder(int | None)
@@ -124,35 +81,28 @@ class OpenAIChat:
 
     def read(self, body: bytes, model: str, stream: bool | None) -> ModelRequest:
         """See `ModelProtocol`; the body itself says model and stream."""
-        members = read_members(body, GOVERNED)
-        try:
-            asked = _REQUEST.decode(body)
-        except msgspec.ValidationError as error:
-            raise wrong_type(error) from None
-        except UNREADABLE as error:
-            raise malformed(error) from None
+        read = read_body(body, GOVERNED, SHAPE)
+        asked = governed_members(body, read, _REQUEST)
         if not asked.model:
             raise CallerError("The body names no model.", param="model")
-        request = ModelRequest(asked.model, bool(asked.stream), members, _most(asked), len(body))
+        request = ModelRequest(asked.model, bool(asked.stream), read, _most(asked), len(body))
         if asked.stream_options is not None:
             request.wants_usage = bool(asked.stream_options.include_usage)
-        rare = not PLAIN.issuperset(members)
+        rare = not PLAIN.issuperset(read.names)
         if rare:
             _read_rare(request)
-        if (rare and says(members, BEYOND_TEXT)) or not _is_text(asked):
+        if (rare and says(read.members, BEYOND_TEXT)) or not _is_text(asked):
             _look_closer(request)
         return request
 
     def write(self, request: ModelRequest, model: str, ask_usage: bool) -> bytes:
         """See `ModelProtocol`. Other stream options stay as they are."""
-        members = request.members
-        if ask_usage or model != request.model:
-            members = members.copy()
-            if model != request.model:
-                members["model"] = msgspec.Raw(msgspec.json.encode(model))
-            if ask_usage:
-                members["stream_options"] = _asking(members.get("stream_options"))
-        return join(members)
+        changes: dict[str, bytes] = {}
+        if model != request.model:
+            changes["model"] = join(model)
+        if ask_usage:
+            changes["stream_options"] = _asking(request.body.get("stream_options"))
+        return request.body.written(changes)
 
     def answer(self, body: bytes) -> Answer:
         """See `ModelProtocol`."""
@@ -185,14 +135,14 @@ class OpenAIChat:
 
 
 def _read_rare(request: ModelRequest) -> None:
-    members = request.members
+    members = request.body.members
     if further := typed(members, "models", _NAMES):
         request.further_models = tuple(name for name in further if name != request.model)
     request.claimed_user = claimed_user(members.get("safety_identifier"), members.get("user"))
     request.tags = claimed_tags(members.get("metadata"))
 
 
-def _most(asked: _Request) -> int | None:
+def _most(asked: Request) -> int | None:
     """The most output tokens of all choices together; hosts take a bound that is not positive for none."""
     bound = asked.max_completion_tokens
     if bound is None:
@@ -204,7 +154,7 @@ def _most(asked: _Request) -> int | None:
     return ceil(bound) * max(1, asked.n or 1)
 
 
-def _is_text(asked: _Request) -> bool:
+def _is_text(asked: Request) -> bool:
     """Whether messages and tools hold nothing but text; what cannot be told at once counts as more."""
     for message in asked.messages or ():
         content = message.content
@@ -226,20 +176,22 @@ def _are_text(parts: msgspec.Raw) -> bool:
 
 
 def _look_closer(request: ModelRequest) -> None:
-    found = survey(request.members, SURVEYED)
+    found = survey(request.body.members, SURVEYED)
     request.bounded = False
     request.objects = found.objects
     request.text_bytes -= found.media_bytes
 
 
-def _asking(options: msgspec.Raw | None) -> msgspec.Raw:
+def _asking(options: msgspec.Raw | None) -> bytes:
     # `read` has seen to it that this is an object or null.
     kept = {} if options is None else _OPTIONAL.decode(options) or {}
-    return msgspec.Raw(join({**kept, "include_usage": _TRUE}))
+    return join({**kept, "include_usage": _TRUE})
 
 
 def _choices(request: ModelRequest) -> int:
-    count = typed(request.members, "n", _COUNT)
+    if "n" not in request.body.names:
+        return 1
+    count = typed(request.body.members, "n", _COUNT)
     return max(1, count or 1)
 
 

@@ -3,36 +3,28 @@
 import msgspec
 
 from durward.calls.errors import CallerError, DurwardError
-from durward.protocols.members import UNREADABLE, Governed, Members, join, malformed, read_members, wrong_type
+from durward.protocols.members import UNREADABLE, Governed, Members, governed_members, join, read_body
 from durward.protocols.openai_chat_stream import ChatReader
 from durward.protocols.openai_claims import claimed_tags, claimed_user
+from durward.protocols.openai_embeddings_shapes import Request, WholeAnswer
 from durward.protocols.openai_errors import write_chat_error_event, write_error
 from durward.protocols.openai_objects import KINDS, says, survey
 from durward.protocols.openai_usage import loosely, read_usage, usage_of
 from durward.protocols.openai_usage_shapes import NOTHING
+from durward.protocols.scanning import Shape
 from durward.protocols.wire import Answer, ModelRequest, Rendered, StreamReader, Wire
 
 PLAIN = frozenset({"model", "input", "encoding_format", "dimensions"})
 BEYOND_TEXT = frozenset(["messages", "image", *KINDS])
 GOVERNED = Governed([*PLAIN, *BEYOND_TEXT, "user", "safety_identifier", "metadata"])
+SHAPE = Shape({"input": object})
 BYTES_A_TOKEN = 4
 """Text is estimated at four bytes a token; an input of tokens counts as that much text."""
 
 
-class _Request(msgspec.Struct, gc=False):
-    model: str = ""
-
-
-class _Answer(msgspec.Struct, gc=False):
-    """The vectors are passed over: they can be megabytes."""
-
-    model: str | None = None
-    usage: msgspec.Raw = NOTHING
-
-
-_REQUEST = msgspec.json.Decoder(_Request)
+_REQUEST = msgspec.json.Decoder(Request)
 _TEXTS = msgspec.json.Decoder(list[str])
-_ANSWER = msgspec.json.Decoder(_Answer)
+_ANSWER = msgspec.json.Decoder(WholeAnswer)
 _QUOTE, _BRACE = b'"{'
 
 
@@ -44,17 +36,13 @@ class OpenAIEmbeddings:
 
     def read(self, body: bytes, model: str, stream: bool | None) -> ModelRequest:
         """See `ModelProtocol`; nothing is streamed."""
-        members = read_members(body, GOVERNED)
-        try:
-            asked = _REQUEST.decode(body)
-        except msgspec.ValidationError as error:
-            raise wrong_type(error) from None
-        except UNREADABLE as error:
-            raise malformed(error) from None
+        read = read_body(body, GOVERNED, SHAPE)
+        members = read.members
+        asked = governed_members(body, read, _REQUEST)
         if not asked.model:
             raise CallerError("The body names no model.", param="model")
         text_bytes = _text_bytes(members)
-        request = ModelRequest(asked.model, False, members, 0, text_bytes or 0)
+        request = ModelRequest(asked.model, False, read, 0, text_bytes or 0)
         rare = not PLAIN.issuperset(members)
         if rare:
             request.claimed_user = claimed_user(members.get("safety_identifier"), members.get("user"))
@@ -68,9 +56,7 @@ class OpenAIEmbeddings:
 
     def write(self, request: ModelRequest, model: str, ask_usage: bool) -> bytes:
         """See `ModelProtocol`. Usage comes unasked in this wire."""
-        if model == request.model:
-            return join(request.members)
-        return join({**request.members, "model": msgspec.Raw(msgspec.json.encode(model))})
+        return request.body.written(None if model == request.model else {"model": join(model)})
 
     def answer(self, body: bytes) -> Answer:
         """See `ModelProtocol`. Only model and usage are decoded."""

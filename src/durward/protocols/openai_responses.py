@@ -5,13 +5,15 @@ from math import ceil
 import msgspec
 
 from durward.calls.errors import CallerError, DurwardError
-from durward.protocols.members import UNREADABLE, Governed, Members, join, malformed, read_members, size, wrong_type
+from durward.protocols.members import UNREADABLE, Body, Governed, governed_members, join, read_body, size
 from durward.protocols.openai_claims import claimed_session, claimed_tags, claimed_user
 from durward.protocols.openai_errors import write_error, write_response_error_event
 from durward.protocols.openai_objects import KINDS, says, survey
+from durward.protocols.openai_responses_request_shapes import Asked, AskedInText, Item, Written
 from durward.protocols.openai_responses_stream import ResponseReader, Told, made_by, used_by, used_later
 from durward.protocols.openai_usage import loosely, usage_of
 from durward.protocols.openai_usage_shapes import NOTHING
+from durward.protocols.scanning import Shape
 from durward.protocols.wire import Answer, ModelRequest, Rendered, StreamReader, Wire
 
 PLAIN = frozenset(
@@ -36,46 +38,35 @@ TEXT_ITEMS = frozenset(
         *("local_shell_call", "local_shell_call_output", "apply_patch_call", "apply_patch_call_output"),
     ]
 )
+_CONTENT = (str, [{"type": TEXT_PARTS, "file_id": (), ("type",): any}])
+SHAPE = Shape(
+    {
+        "input": (
+            None,
+            str,
+            [
+                {
+                    "type": TEXT_ITEMS,
+                    "content": _CONTENT,
+                    ("type", "content"): any,
+                    "output": (None, str),
+                    "encrypted_content": (None, str),
+                }
+            ],
+        ),
+        "tools": (None, [{"type": OWN_TOOLS, ("type",): any}]),
+    }
+)
+"""Input and tools that hold nothing but text, as `_is_text` finds it. Thoughts need its closer look."""
 MOST = 10**12
 """A bound of more output tokens than this bounds nothing."""
 
 
-class _Part(msgspec.Struct, gc=False):
-    type: str = ""
-    file_id: msgspec.Raw = NOTHING
-
-
-class _Item(msgspec.Struct, gc=False):
-    type: str | None = None
-    content: list[_Part] | str | None = None
-    output: str | None = None
-    encrypted_content: str | None = None
-
-
-class _Tool(msgspec.Struct, gc=False):
-    type: str = ""
-
-
-class _Asked(msgspec.Struct, gc=False):
-    model: str | None = None
-    stream: bool | None = None
-    max_output_tokens: int | float | None = None
-    tools: list[_Tool] | None = None
-
-
-class _AskedInText(_Asked, gc=False):
-    input: list[_Item] | str | None = None
-
-
-class _Written(msgspec.Struct, gc=False):
-    output: msgspec.Raw = NOTHING
-
-
 # What the input holds is looked at closely only where this decoder does not know all of it.
-_IN_TEXT = msgspec.json.Decoder(_AskedInText)
-_ASKED = msgspec.json.Decoder(_Asked)
+_IN_TEXT = msgspec.json.Decoder(AskedInText)
+_ASKED = msgspec.json.Decoder(Asked)
 _TOLD = msgspec.json.Decoder(Told)
-_WRITTEN = msgspec.json.Decoder(_Written)
+_WRITTEN = msgspec.json.Decoder(Written)
 
 
 class OpenAIResponses:
@@ -86,18 +77,19 @@ class OpenAIResponses:
 
     def read(self, body: bytes, model: str, stream: bool | None) -> ModelRequest:
         """See `ModelProtocol`; the body itself says model and stream. The model is "" where a stored prompt chooses it."""
-        members = read_members(body, GOVERNED)
-        asked = _read(body)
-        if not asked.model and not says(members, ("prompt",)):
+        read = read_body(body, GOVERNED, SHAPE)
+        asked = _read(body, read)
+        if not asked.model and not says(read.members, ("prompt",)):
             raise CallerError("The body names no model.", param="model")
-        request = ModelRequest(asked.model or "", bool(asked.stream), members, _most(asked), len(body))
-        rare = not PLAIN.issuperset(members)
+        request = ModelRequest(asked.model or "", bool(asked.stream), read, _most(asked), len(body))
+        rare = not PLAIN.issuperset(read.names)
         if rare:
+            members = read.members
             request.claimed_user = claimed_user(members.get("safety_identifier"), members.get("user"))
             request.tags = claimed_tags(members.get("metadata"))
             request.session = claimed_session(members.get("client_metadata"))
-        if (rare and says(members, BEYOND_TEXT)) or not _is_text(asked):
-            found = survey(members, SURVEYED)
+        if (rare and says(read.members, BEYOND_TEXT)) or not _is_text(asked):
+            found = survey(read.members, SURVEYED)
             request.bounded = False
             request.objects = found.objects
             request.text_bytes -= found.media_bytes
@@ -105,9 +97,7 @@ class OpenAIResponses:
 
     def write(self, request: ModelRequest, model: str, ask_usage: bool) -> bytes:
         """See `ModelProtocol`. Usage comes unasked in this wire."""
-        if model == request.model or not model:
-            return join(request.members)
-        return join({**request.members, "model": msgspec.Raw(msgspec.json.encode(model))})
+        return request.body.written({"model": join(model)} if model and model != request.model else None)
 
     def answer(self, body: bytes) -> Answer:
         """See `ModelProtocol`. A response that goes on in the background is not finished, and what it will cost is not known."""
@@ -126,8 +116,8 @@ class OpenAIResponses:
     def stream(self, request: ModelRequest, hide_usage: bool) -> StreamReader:
         """See `ModelProtocol`."""
         return ResponseReader(
-            stored=not _is(request.members, "store", b"false"),
-            background=_is(request.members, "background", b"true"),
+            stored=not _is(request.body, "store", b"false"),
+            background=_is(request.body, "background", b"true"),
         )
 
     def write_error(self, error: DurwardError, call: str) -> Rendered:
@@ -139,34 +129,29 @@ class OpenAIResponses:
         return write_response_error_event(error, call)
 
 
-def _read(body: bytes) -> _Asked:
+def _read(text: bytes, body: Body) -> Asked:
     try:
-        return _IN_TEXT.decode(body)
-    except msgspec.ValidationError:
+        return _IN_TEXT.decode(text if body.outline is None else body.outline)
+    except UNREADABLE:
         pass
-    except UNREADABLE as error:
-        raise malformed(error) from None
-    try:
-        return _ASKED.decode(body)
-    except msgspec.ValidationError as error:
-        raise wrong_type(error) from None
+    return governed_members(text, body, _ASKED)
 
 
-def _most(asked: _Asked) -> int | None:
+def _most(asked: Asked) -> int | None:
     bound = asked.max_output_tokens
     return None if bound is None or not 0 < bound < MOST else ceil(bound)
 
 
-def _is_text(asked: _Asked) -> bool:
+def _is_text(asked: Asked) -> bool:
     """Whether input and tools hold nothing but text; what cannot be told at once counts as more."""
-    if not isinstance(asked, _AskedInText):
+    if not isinstance(asked, AskedInText):
         return False
     if asked.tools and not all(tool.type in OWN_TOOLS for tool in asked.tools):
         return False
     return not isinstance(asked.input, list) or all(map(_is_text_item, asked.input))
 
 
-def _is_text_item(item: _Item) -> bool:
+def _is_text_item(item: Item) -> bool:
     content = item.content
     if isinstance(content, list) and not all(part.type in TEXT_PARTS and part.file_id is NOTHING for part in content):
         return False
@@ -178,8 +163,8 @@ def _is_text_item(item: _Item) -> bool:
     return item.type is None and content is not None
 
 
-def _is(members: Members, name: str, value: bytes) -> bool:
-    return name in members and bytes(members[name]) == value
+def _is(body: Body, name: str, value: bytes) -> bool:
+    return name in body.names and bytes(body.members[name]) == value
 
 
 def _answer_loosely(body: bytes) -> Answer:

@@ -6,6 +6,7 @@ import msgspec
 
 from durward.calls.errors import DurwardError
 from durward.calls.usage import Usage
+from durward.protocols.members import Body
 
 Wire = Literal["openai", "anthropic", "gemini"]
 ObjectId = tuple[str, str]
@@ -13,11 +14,11 @@ ObjectId = tuple[str, str]
 
 
 class ModelRequest(msgspec.Struct, gc=False):
-    """A model call's body, read once. `members` are its top-level members in order, duplicates gone, values byte for byte."""
+    """A model call's body, read once."""
 
     model: str
     stream: bool
-    members: dict[str, msgspec.Raw]
+    body: Body
     max_output: int | None = None
     """The most output tokens that all choices together may have, None where the request names no bound."""
     text_bytes: int = 0
@@ -114,7 +115,7 @@ class ModelProtocol(Protocol):
         """
 
     def write(self, request: ModelRequest, model: str, ask_usage: bool) -> bytes:
-        """The body for the upstream: members re-joined, the model's upstream name spliced in, `stream_options.include_usage` if asked."""
+        """The members that were read, with the upstream's name of the model, and `stream_options.include_usage` if asked."""
 
     def answer(self, body: bytes) -> Answer:
         """Read a whole 2xx answer. Never raises: what cannot be read is simply not there."""

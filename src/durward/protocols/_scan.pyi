@@ -1,0 +1,3 @@
+def scan(
+    body: bytes, nodes: bytes, words: bytes, /
+) -> tuple[tuple[str, ...], tuple[int, ...], bytes | None] | None: ...
