@@ -29,33 +29,58 @@ _PLACE: Final = re.compile(
 )
 _plain: Final[_Match] = re.compile(rb"[ !#-\[\]-~]*+").match
 _text: Final[_Match] = re.compile(rb'[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+').match
-_number: Final[_Match] = re.compile(rb"[1-9][0-9]{0,15}+").match
+_number: Final[_Match] = re.compile(rb"(?:[1-9][0-9]{0,15}+)?+").match
+_PLAIN: Final = bytes([0x20 <= byte < 0x7F and byte not in b'"\\' for byte in range(256)])
+_DIGITS: Final = bytes([byte in b"0123456789" for byte in range(256)])
+_ZERO: Final = 0x30
+_SHORT: Final = 0 if __file__.endswith(".py") else 48
+"""How many bytes of a text are looked at one by one before the pattern is asked: as many as a token has, where this is compiled."""
 _STRING: Final = msgspec.json.Decoder(str)
 _PROBE: Final = b"probe"
 
 
 class _Place:
-    """Where events differ: what may stand there if no closer look is to be needed, whether it is generated text, what follows."""
+    """Where events differ.
 
-    __slots__ = ("behind", "counted", "is_number", "match")
+    `match` and `known`: what may stand there if no closer look is to be needed, as a pattern and byte by byte. `counted`: whether it
+    is generated text. `behind`: what follows, `size` bytes.
+    """
+
+    __slots__ = ("behind", "counted", "is_number", "known", "match", "size")
 
     def __init__(self, is_number: bool, counted: bool, behind: bytes) -> None:
         self.is_number = is_number
+        self.known = _DIGITS if is_number else _PLAIN
         self.match = _number if is_number else _plain
         self.counted = counted
         self.behind = behind
+        self.size = len(behind)
+
+    def end(self, data: bytes, start: int) -> int:
+        """Where that ends which begins at `start`, found byte by byte while it is short."""
+        known = self.known
+        at = start
+        stop = min(start + _SHORT, len(data))
+        while at < stop and known[data[at]]:
+            at += 1
+        if at < stop and not (self.is_number and (data[start] == _ZERO or at - start > 15)):
+            return at
+        match = self.match(data, start)
+        return match.end() if match is not None else start
 
 
 class Likeness:
     """What events that are alike have in common."""
 
-    __slots__ = ("_before", "_places", "_same", "met", "said")
+    __slots__ = ("_before", "_length", "_places", "_same", "_size", "met", "said")
 
     def __init__(self, before: bytes, places: list[_Place], same: int) -> None:
         self._before = before
+        self._size = len(before)
         self._places = places
         self._same = same
         """Bytes of generated text that each of the events says outside the places."""
+        self._length = 0
         self.said = 0
         """Bytes of generated text (UTF-8) in the events that `reach` passed last."""
         self.met = False
@@ -65,47 +90,53 @@ class Likeness:
         """How many bytes of `data`, from its beginning, are whole events that are alike."""
         size = len(data)
         reached = self.said = 0
-        if size > BOUND:
-            return 0
-        while reached < size and data.startswith(self._before, reached):
-            at = reached + len(self._before)
-            said = self._same
-            for place in self._places:
-                start = at
-                match = place.match(data, at)
-                if match is not None:
-                    at = match.end()
-                if data.startswith(place.behind, at):
-                    length = at - start
-                else:
-                    at = -1 if place.is_number else _end_of_text(data, start)
-                    length = _length_at(data, start, at, place.behind)
-                    if length < 0:
-                        return reached
-                if place.counted:
-                    said += length
-                at += len(place.behind)
-            self.said += said
+        while reached < size <= BOUND:
+            end = self._end_of(data, reached)
+            if end < 0:
+                break
+            self.said += self._length
             self.met = True
-            reached = at
+            reached = end
         return reached
 
+    def _end_of(self, data: bytes, start: int) -> int:
+        """The end of the event that begins at `start`, -1 if it is not alike; its text's bytes are then in `_length`."""
+        at = start + self._size
+        if data[start:at] != self._before:
+            return -1
+        said = self._same
+        for place in self._places:
+            start = at
+            if _SHORT:
+                at = place.end(data, at)
+            elif (match := place.match(data, at)) is not None:
+                at = match.end()
+            length = at - start
+            end = at + place.size
+            if data[at:end] != place.behind:
+                at = _end_of_text(place, data, start)
+                if at < 0 or (length := _length_between(data[start - 1 : at + 1])) < 0:
+                    return -1
+                end = at + place.size
+            if place.counted:
+                said += length
+            at = end
+        self._length = said
+        return at
 
-def _end_of_text(data: bytes, start: int) -> int:
-    """Where a string's content ends that begins at `start`, escapes and letters beyond ASCII included."""
-    match = _text(data, start)
-    return match.end() if match is not None else -1
+
+def _end_of_text(place: _Place, data: bytes, start: int) -> int:
+    """Where a string's content ends that begins at `start`, escapes and letters beyond ASCII included; -1 where it is none."""
+    match = None if place.is_number else _text(data, start)
+    return match.end() if match is not None and data.startswith(place.behind, match.end()) else -1
 
 
-def _length_at(data: bytes, start: int, end: int, behind: bytes) -> int:
-    """The UTF-8 bytes of the string between the quotes around `start` and `end`; -1 for none, or if not `behind` stands there."""
-    if end < 0 or not data.startswith(behind, end):
-        return -1
+def _length_between(quoted: bytes) -> int:
+    """The UTF-8 bytes of a string with its quotes, -1 if it is none."""
     try:
-        text = _STRING.decode(data[start - 1 : end + 1])
+        return length_of(_STRING.decode(quoted))
     except UNREADABLE:
         return -1
-    return length_of(text)
 
 
 def length_of(text: str | None) -> int:
