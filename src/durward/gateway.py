@@ -24,6 +24,7 @@ from durward.catalog.models import nearest, unknown_model
 from durward.config.settings import Provider
 from durward.identity.keys import Keys, digest_of
 from durward.metering.meter import Meter
+from durward.protocols.announced import read_trace
 from durward.protocols.arrival import Arrival, read_arrival
 from durward.protocols.bodies import Asked, read_asked
 from durward.protocols.objects import shown_objects
@@ -79,8 +80,13 @@ class Gateway:
                 self._report_health(exchange, arrival.address.door == "ready")
                 return
             principal = self._identify(known, head)
+            trace, parent = read_trace(head.fields)
             opening = replace(
-                known.opening, id=call, time=timestamp(now), trace=known.opening.trace or self._random.bytes(16).hex()
+                known.opening,
+                id=call,
+                time=timestamp(now),
+                trace=trace or self._random.bytes(16).hex(),
+                parent=parent,
             )
             entry = Entry(self._journal, self._clock, opening, Closing(call, "unknown"))
             await self._govern(relay, known, principal, entry)

@@ -192,8 +192,6 @@ class Known:
             team=principal.team,
             app=principal.app,
             session=announced.session,
-            trace=announced.trace,
-            parent=announced.parent,
             method=head.method,
             query=",".join(self.arrival.query.names),
             tags=announced.tags,

@@ -264,6 +264,48 @@ def test_no_changed_byte_passes_for_the_same_head(at: int, change: int) -> None:
         assert again[0].forward == head.forward
 
 
+TRACE = b"00-%032x-%016x-0%d"
+TRACED = b"POST /v1/x HTTP/1.1\r\nHost: h\r\nTraceParent: %b\r\nX-A: 1\r\nContent-Length: %d\r\nA: b\r\n\r\n"
+TRACED_LAST = b"POST /v1/x HTTP/1.1\r\nContent-Length: %d\r\nHost: h\r\ntraceparent: %b\r\n\r\n"
+
+
+@given(st.integers(0, 2**128 - 1), st.integers(0, 2**64 - 1), st.integers(0, 9), st.integers(1, 10**17))
+def test_a_head_with_another_trace_reads_as_the_whole_reading_does(
+    trace: int, span: int, flags: int, length: int
+) -> None:
+    other = TRACE % (trace, span, flags)
+    for first, data in (
+        (TRACED % (TRACE % (1, 2, 1), 7), TRACED % (other, length)),
+        (TRACED_LAST % (7, TRACE % (1, 2, 1)), TRACED_LAST % (length, other)),
+    ):
+        held = repeated(first)
+        for _ in range(2):
+            again = held.again(data)
+            head, manner = read_head(data, len(data))
+            assert again is not None
+            assert (again[0].length, again[0].forward, again[1], again[2]) == (length, head.forward, manner, len(data))
+            assert {**again[0].fields, b"content-length": b""} == {**head.fields, b"content-length": b""}
+
+
+@pytest.mark.parametrize(
+    "trace", [b"", b"x", b"00-" + b"0" * 52, (TRACE % (1, 2, 1)) + b" ", (TRACE % (1, 2, 1)).replace(b"-", b":")]
+)
+def test_what_is_no_trace_is_read_anew(trace: bytes) -> None:
+    assert repeated(TRACED % (TRACE % (1, 2, 1), 7)).again(TRACED % (trace, 7)) is None
+
+
+def test_no_changed_byte_of_a_traced_head_passes_for_the_same() -> None:
+    first = TRACED % (TRACE % (1, 2, 1), 12)
+    for at in range(len(first)):
+        for change in (1, 2, 32, 128):
+            data = bytearray(first)
+            data[at] ^= change
+            again = repeated(first).again(bytes(data))
+            if again is not None:
+                head, _ = read_head(bytes(data), len(data))
+                assert (again[0].length, again[0].fields) == (head.length, {**head.fields, b"content-length": b"12"})
+
+
 def test_what_the_app_noted_goes_on_to_the_next_equal_head() -> None:
     first = sent(b"1")
     head, manner = read_head(first, len(first))
@@ -283,6 +325,11 @@ def test_what_the_app_noted_goes_on_to_the_next_equal_head() -> None:
         b"POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 2\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n",
         b"POST / HTTP/1.0\r\nHost: h\r\nContent-Length: 2\r\n\r\n",
+        # The length's end is not to be found at once, or there are two traces to one field.
+        b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2 \r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n"
+        + b"traceparent: %b\r\n" % (TRACE % (1, 2, 1)) * 2
+        + b"\r\n",
         # Kept as long as its connection idles, and there may be ten thousand.
         b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n" + b"A: %b\r\n" % (b"x" * 4_000) * 3 + b"\r\n",
     ],

@@ -47,7 +47,8 @@ class RequestHead:
         self.length = length
         """Bytes of the body: 0 without one, None when it comes chunked."""
         self.memo: object = None
-        """Whatever the app noted about this head. A connection hands it on to the next head that differs in its length alone."""
+        """Whatever the app noted about this head. A connection hands it on to the next head that differs in
+        its length and its `traceparent` alone."""
 
 
 class Exchange(Protocol):

@@ -12,11 +12,9 @@ TEXT_LENGTH = 128
 
 
 class Announced(msgspec.Struct, gc=False):
-    """Session, trace id and parent span (hex, empty where none came), tags and client of one call."""
+    """Session, tags and client of one call."""
 
     session: str
-    trace: str
-    parent: str
     tags: dict[str, str]
     client: str
 
@@ -24,11 +22,17 @@ class Announced(msgspec.Struct, gc=False):
 def read_announced(fields: dict[bytes, bytes]) -> Announced:
     """Read what the known headers announce; what does not fit its bounds is cut or left out."""
     session = next((fields[name] for name in SESSION_FIELDS if name in fields), b"")
-    trace = parent = ""
-    if (header := fields.get(b"traceparent")) and (found := TRACEPARENT.fullmatch(header)):
-        trace, parent = found[1].decode(), found[2].decode()
     tags = read_tags(fields[b"durward-tags"]) if b"durward-tags" in fields else {}
-    return Announced(plain(session), trace, parent, tags, plain(fields.get(b"user-agent", b"")))
+    return Announced(plain(session), tags, plain(fields.get(b"user-agent", b"")))
+
+
+def read_trace(fields: dict[bytes, bytes]) -> tuple[str, str]:
+    """Trace id and parent span in hex (W3C Trace Context §3.2), empty where none came."""
+    header = fields.get(b"traceparent")
+    if header is None:
+        return "", ""
+    found = TRACEPARENT.fullmatch(header)
+    return (found[1].decode(), found[2].decode()) if found is not None else ("", "")
 
 
 def plain(value: bytes) -> str:

@@ -29,6 +29,9 @@ _field_line = re.compile(rb"%b:%b" % (TOKEN, FIELD_VALUE)).fullmatch
 _head_begun = re.compile(rb"(?:[\t\x20-\x7e\x80-\xff]|\r\n)*+\r?").fullmatch
 _PORT = rb"(?::(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
 _host = re.compile(rb"(?:[A-Za-z0-9_][A-Za-z0-9._-]{,254}+|\[[0-9A-Fa-f:.]{2,45}+\])%b" % _PORT).fullmatch
+_varying = re.compile(rb"(?<=\r\n)(content-length|traceparent):[\t ]*+([!-~]++)(?=\r)", re.IGNORECASE).finditer
+_trace = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}").fullmatch
+_VARYING_BYTES: Final = 64
 _absolute_form = re.compile(rb"(?i:https?)://([^/?]*+)(.*+)").fullmatch
 
 _DROPPED = frozenset(
@@ -293,40 +296,63 @@ def _manner(head: RequestHead, minor: bytes) -> Manner:
 
 
 class Repeatable:
-    """A head that a connection has had, ready for the next that differs from it in its Content-Length alone.
+    """A head that a connection has had, ready for the next that differs from it in its length and its trace alone.
 
-    Clients send the same head with every call, but for the length of its body; equal bytes need not be read twice.
+    Clients send the same head with every call, but for the length of its body, and where they trace, a new span; equal bytes need
+    not be read twice.
     """
 
-    __slots__ = ("_after", "_before", "_head")
+    __slots__ = ("_head", "_names", "_pieces", "_rest")
 
-    def __init__(self, before: bytes, after: bytes, head: RequestHead) -> None:
-        self._before = before
-        self._after = after
+    def __init__(self, pieces: list[bytes], names: list[bytes], rest: bytes, head: RequestHead) -> None:
+        """`pieces` are the bytes before each value that may differ, `names` the fields of these values, `rest` what follows."""
+        self._pieces = pieces
+        self._names = names
+        self._rest = rest
         self._head = head
 
     def again(self, data: bytes) -> tuple[RequestHead, Manner, int] | None:
-        """The head that `data` opens with, and where it ends, if it is this one with another length."""
-        if not data.startswith(self._before):
-            return None
-        start = len(self._before)
-        stop = data.find(b"\r", start, start + 19)
-        digits = data[start:stop]
-        if not digits.isdigit() or digits[0] == 0x30 or not data.startswith(self._after, stop):
-            return None
+        """The head that `data` opens with, and where it ends, if it is this one with other values."""
         last = self._head
-        self._head = head = RequestHead(last.method, last.target, last.fields, last.forward, int(digits))
+        fields = last.fields
+        length = 0
+        at = 0
+        for place, piece in enumerate(self._pieces):
+            start = at + len(piece)
+            if data[at:start] != piece:
+                return None
+            at = data.find(b"\r", start, start + _VARYING_BYTES)
+            if at < 0:
+                return None
+            value = data[start:at]
+            if self._names[place] == b"content-length":
+                if not value.isdigit() or value[0] == 0x30 or len(value) > 18:
+                    return None
+                length = int(value)
+            elif value != fields[b"traceparent"]:
+                if _trace(value) is None:
+                    return None
+                fields = {**fields, b"traceparent": value}
+        end = at + len(self._rest)
+        if data[at:end] != self._rest:
+            return None
+        self._head = head = RequestHead(last.method, last.target, fields, last.forward, length)
         head.memo = last.memo
-        return head, _PLAIN, stop + len(self._after)
+        return head, _PLAIN, end
 
 
 def repeatable(data: bytes, end: int, head: RequestHead, manner: Manner) -> Repeatable | None:
     """What the next head of the connection can be compared with; None where this one is large, has no length or is of a rare kind."""
     if manner is not _PLAIN or not head.length or end > REPEATED_BYTES:
         return None
-    at = data.lower().find(b"\r\ncontent-length:", 0, end)
-    start = at + len(b"\r\ncontent-length:")
-    while data[start] in b" \t":
-        start += 1
-    stop = start + len(b"%d" % head.length)
-    return Repeatable(data[:start], data[stop:end], head)
+    values = sorted(
+        (match.start(2), match.end(2), match[1].lower())
+        for match in _varying(data, 0, end)
+        if match[1].lower() == b"content-length" or _trace(match[2]) is not None
+    )
+    names = [name for _, _, name in values]
+    if sorted(names) not in ([b"content-length"], [b"content-length", b"traceparent"]):
+        return None
+    edges = [0, *[edge for start, stop, _ in values for edge in (start, stop)]]
+    pieces = [data[edges[at] : edges[at + 1]] for at in range(0, len(edges) - 1, 2)]
+    return Repeatable(pieces, names, data[edges[-1] : end], head)
