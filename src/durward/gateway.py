@@ -69,7 +69,7 @@ class Gateway:
         speaker: Speaker = HTTP
         entry: Entry | None = None
         head = exchange.head
-        relay = Relay(exchange, self._clock, self.pulse)
+        relay = Relay(exchange, self.pulse)
         try:
             known = head.memo
             if not isinstance(known, Known) or known.snapshot is not self._snapshot:

@@ -269,6 +269,7 @@ async def test_silence_gets_an_empty_line_between_events_and_only_there() -> Non
     caller = world.caller(CHAT, {**ASK, "stream": True})
     call = asyncio.create_task(world.gateway.handle(caller))
     await caller.shown.wait()
+    world.gateway.pulse.beat()
     world.clock.now += 14.9
     world.gateway.pulse.beat()
     assert caller.received == HELLO

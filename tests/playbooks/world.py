@@ -270,6 +270,9 @@ class Caller:
         self.received += data
         self.shown.set()
 
+    def pass_on(self, data: bytes) -> None:
+        self.write(data)
+
     async def drained(self) -> None:
         self.congested = False
 

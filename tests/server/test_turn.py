@@ -218,3 +218,20 @@ async def test_a_writer_that_never_waits_is_held_up_by_its_transport_not_by_memo
     assert len(notes) == 2
     await asyncio.sleep(0)
     assert len(notes) == 3
+
+
+async def test_what_hangs_on_no_line_is_written_at_once_but_never_before_what_waits() -> None:
+    notes, (one, other) = wires("one", "other")
+    one.pass_on(b"a")
+    other.write(b"b")
+    other.pass_on(b"c")
+    assert notes == ["one: a"]
+    await asyncio.sleep(0)
+    assert notes == ["one: a", "other: bc"]
+
+
+async def test_nothing_passes_on_to_a_transport_that_closes() -> None:
+    notes, (one,) = wires("one")
+    one.abort()
+    one.pass_on(b"a")
+    assert notes == ["one aborted"]

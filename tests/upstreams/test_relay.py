@@ -28,7 +28,7 @@ class Stage:
         self.clock = Still()
         self.pulse = Pulse(self.clock)
         self.caller = Caller(self.events, RequestHead("POST", b"/", {}, [], 0), b"")
-        self.relay = Relay(self.caller, self.clock, self.pulse)
+        self.relay = Relay(self.caller, self.pulse)
         self.reader = OPENAI_RESPONSES.stream(ModelRequest("m", True, Body({})), False)
         self.full = full
 
@@ -132,22 +132,26 @@ async def test_an_announced_length_is_told_where_no_body_comes() -> None:
     assert (stage.caller.length, stage.events) == (5, ["== settle 0", "<< 200 …", "<< end"])
 
 
-def test_a_heartbeat_comes_only_after_silence_between_events_and_to_those_that_read() -> None:
+async def test_a_heartbeat_comes_only_after_silence_between_events_and_to_those_that_read() -> None:
     stage = Stage()
-    stage.caller.begin(200, b"", None)
-    last = stage.pulse.watch(stage.caller, stage.reader)
+    waiting: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    reply = Reply(200, DELTA, waiting, COMPLETED, media=EVENTS, length=False)
+    stream = asyncio.create_task(stage.relay.stream(reply, b"", stage.reader, stage.settle, stage.claim))
+    await stage.caller.shown.wait()
+    stage.pulse.beat()
     stage.clock.now += QUIET_SECONDS - 0.001
     stage.pulse.beat()
-    assert stage.caller.received == b""
+    assert stage.caller.received == DELTA
     stage.clock.now += 0.001
     stage.caller.congested = True
     stage.pulse.beat()
-    assert stage.caller.received == b""
+    assert stage.caller.received == DELTA
     stage.caller.congested = False
     stage.pulse.beat()
-    assert (stage.caller.received, last) == (b"\n", [stage.clock.now])
-    stage.clock.now += QUIET_SECONDS
-    stage.pulse.forget(stage.caller)
-    stage.pulse.forget(stage.caller)
     stage.pulse.beat()
-    assert stage.caller.received == b"\n"
+    assert stage.caller.received == DELTA + b"\n"
+    waiting.set_result(DELTA)
+    await stream
+    stage.clock.now += QUIET_SECONDS
+    stage.pulse.beat()
+    assert stage.caller.received == DELTA + b"\n" + DELTA + COMPLETED

@@ -77,6 +77,9 @@ class Exchange(Protocol):
     def write(self, data: bytes) -> None:
         """More of the body of an answer that has begun. Never blocks; mind `congested`."""
 
+    def pass_on(self, data: bytes) -> None:
+        """As `write`, for bytes on which no line of the journal hangs: they need not wait for it."""
+
     async def drained(self) -> None:
         """Wait until the caller has read enough. Bounded by the edge's deadline for slow readers."""
 

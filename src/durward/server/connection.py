@@ -14,6 +14,7 @@ from durward.protocols.http1 import Manner, Repeatable, head_end, read_head, rep
 from durward.server.body import WAITING_BYTES, BodyMemory, RequestBody
 from durward.server.bounds import Bounds
 from durward.server.exchange import CallerExchange, last_answer
+from durward.server.turn import Batched
 
 AHEAD_BYTES: Final = 32 * 1024
 AHEAD_HEADS: Final = 16
@@ -25,7 +26,7 @@ PEER_CLOSED: Final = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.P
 
 App = Callable[[Exchange], Awaitable[None]]
 OnRefused = Callable[[str, str], None]
-Batch = Callable[[asyncio.BaseTransport], asyncio.Transport]
+Batch = Callable[[asyncio.BaseTransport], Batched]
 """Makes the transport that a connection writes to out of the one that the loop gave it."""
 
 
@@ -87,7 +88,7 @@ class Connection:
         *("_task", "_unsent", "congested", "transport"),
     )
 
-    transport: asyncio.Transport
+    transport: Batched
 
     def __init__(self, shared: Shared) -> None:
         self.congested = False

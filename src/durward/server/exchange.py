@@ -9,6 +9,7 @@ from durward.calls.ports import RequestHead
 from durward.protocols.framing import LAST_CHUNK, frame
 from durward.protocols.http1 import Manner
 from durward.server.body import RequestBody
+from durward.server.turn import Batched
 
 PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 STATUS_LINES: Final = {
@@ -28,7 +29,7 @@ CHUNKED, COUNTED, UNTIL_CLOSE, NONE = range(4)
 class Carrier(Protocol):
     """What an exchange needs of its connection."""
 
-    transport: asyncio.Transport
+    transport: Batched
     congested: bool
 
     @property
@@ -177,6 +178,13 @@ class CallerExchange:
                 self.abort()
                 raise GateError("An answer is longer than its head says.")
         self._transport.write(data)
+
+    def pass_on(self, data: bytes) -> None:
+        """As `write`, for the middle of a stream: nothing has to be written down before it leaves."""
+        if self._framing == CHUNKED and self._open and data:
+            self._transport.pass_on(frame(data))
+        else:
+            self.write(data)
 
     async def drained(self) -> None:
         """Wait until the caller has read enough; a caller that reads nothing for too long is cut off, and the call with it."""

@@ -61,9 +61,9 @@ class Turn:
                 if not (kept.beginnings if batched.upstream else kept.ends):
                     batched.lose()
 
-    def callers(self, transport: asyncio.BaseTransport) -> asyncio.Transport:
+    def callers(self, transport: asyncio.BaseTransport) -> "Batched":
         """A caller's transport, whose writes wait for the turn's end."""
-        return cast(asyncio.Transport, Batched(cast(asyncio.Transport, transport), self, upstream=False))
+        return Batched(cast(asyncio.Transport, transport), self, upstream=False)
 
     def upstreams(self, transport: asyncio.BaseTransport) -> asyncio.Transport:
         """An upstream's transport, whose writes wait for the turn's end."""
@@ -102,6 +102,13 @@ class Batched:
         self._held += len(data)
         if self._held > HELD_BYTES:
             self.flush()
+
+    def pass_on(self, data: bytes) -> None:
+        """Written at once, unless something waits before it."""
+        if self._pieces:
+            self.write(data)
+        elif not self._transport.is_closing():
+            self._transport.write(data)
 
     def writelines(self, pieces: "tuple[bytes, ...] | list[bytes]") -> None:
         """As `write`, for each."""

@@ -34,24 +34,20 @@ class Pulse:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._streams: dict[Exchange, tuple[StreamReader, list[float]]] = {}
+        self._relays: dict[Relay, None] = {}
 
-    def watch(self, exchange: Exchange, reader: StreamReader) -> list[float]:
-        """Have `exchange` kept alive until `forget`; the answer's one element is the time of the last byte, to be kept current."""
-        last = [self._clock.monotonic()]
-        self._streams[exchange] = (reader, last)
-        return last
+    def watch(self, relay: "Relay") -> None:
+        """Have a stream kept alive until `forget`."""
+        self._relays[relay] = None
 
-    def forget(self, exchange: Exchange) -> None:
-        self._streams.pop(exchange, None)
+    def forget(self, relay: "Relay") -> None:
+        self._relays.pop(relay, None)
 
     def beat(self) -> None:
         """Write an empty line to every stream that has been silent for 15 s and stands between two events. Call each second."""
         now = self._clock.monotonic()
-        for exchange, (reader, last) in self._streams.items():
-            if now - last[0] >= QUIET_SECONDS and reader.at_boundary() and not exchange.congested:
-                exchange.write(b"\n")
-                last[0] = now
+        for relay in self._relays:
+            relay.beat(now)
 
 
 class Relay:
@@ -61,16 +57,16 @@ class Relay:
     error still be told.
     """
 
-    __slots__ = ("_clock", "_followed", "_held", "_last", "_pulse", "bytes_out", "exchange", "reader")
+    __slots__ = ("_followed", "_held", "_pulse", "_since", "_spoke", "bytes_out", "exchange", "reader")
 
-    def __init__(self, exchange: Exchange, clock: Clock, pulse: Pulse) -> None:
+    def __init__(self, exchange: Exchange, pulse: Pulse) -> None:
         self.exchange = exchange
         self.bytes_out = 0
         self.reader: StreamReader | None = None
-        self._clock = clock
         self._pulse = pulse
         self._followed: StreamReader | None = None
-        self._last: list[float] = []
+        self._spoke = True  # since the last beat
+        self._since = 0.0  # when the silence was noticed first
         self._held = b""  # of a stream: what may be released once that is done for which it has stopped
 
     def whole(self, status: int, lines: bytes, body: bytes, settle: Settle) -> None:
@@ -89,7 +85,8 @@ class Relay:
         self.exchange.begin(answer.status, lines, None)
         self.reader = reader
         self._followed = reader
-        self._last = self._pulse.watch(self.exchange, reader)
+        self._spoke = True
+        self._pulse.watch(self)
         try:
             try:
                 while await answer.pour(self._passes):
@@ -113,22 +110,32 @@ class Relay:
             await self._release(rest)
             self.exchange.end()
         finally:
-            self._pulse.forget(self.exchange)
+            self._pulse.forget(self)
 
     def _passes(self, data: bytes) -> bool:
         """One piece of a stream; False where something must be done first that takes a task: claim, settle, or wait for the caller."""
         reader = self._followed
         assert reader is not None
         exchange = self.exchange
-        self._last[0] = self._clock.monotonic()
+        self._spoke = True
         released = reader.feed(data)
         if reader.ended or reader.objects:
             self._held = released
             return False
         if released:
             self.bytes_out += len(released)
-            exchange.write(released)
+            exchange.pass_on(released)
         return not exchange.congested
+
+    def beat(self, now: float) -> None:
+        """A second has passed: keep a silent stream alive. Silence is counted from the first beat that finds it."""
+        reader = self._followed
+        if self._spoke or reader is None:
+            self._spoke = False
+            self._since = now
+        elif now - self._since >= QUIET_SECONDS and reader.at_boundary() and not self.exchange.congested:
+            self.exchange.write(b"\n")
+            self._since = now
 
     async def _stop_over(self, reader: StreamReader, settle: Settle, claim: Claim) -> None:
         """What a piece has stopped for: new objects get their owner, the terminal event its record first, a slow caller time."""
