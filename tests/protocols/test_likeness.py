@@ -1,5 +1,6 @@
 """Events that are taken for alike: whatever is told of them without reading is what a full reading tells."""
 
+import itertools
 import json
 from collections.abc import Callable
 from random import Random
@@ -181,6 +182,52 @@ def test_what_is_not_read_is_told_as_if_it_were(wire: str, data: st.DataObject) 
         b"\r\n"
     )
     assert told(pieces) == told(full)
+
+
+def check(wire: str, events: list[bytes]) -> None:
+    full, fast = READERS[wire](), READERS[wire]()
+    assert read(fast, events) == read_in_full(full, b"".join(events)), events
+    assert told(fast) == told(full), events
+
+
+@pytest.mark.parametrize("wire", READERS)
+def test_every_text_in_every_shape_is_told_as_if_it_were_read(wire: str) -> None:
+    mark = MARK.encode()
+    texts = [*[json.dumps(text, ensure_ascii=False)[1:-1].encode() for text in TEXTS], *RAW]
+    for shape in SHAPES[wire]:
+        head = b"event: %b\n" % shape["type"].encode() if "type" in shape else b""
+        event = head + b"data: " + json.dumps(shape).encode() + b"\n\n"
+        usual = [event.replace(mark, text) for text in (b"a", b"b")]
+        for text in texts:
+            odd = event.replace(mark, text)
+            check(wire, [odd, *usual, odd, *usual, odd, odd])
+            check(wire, [*usual, event.replace(mark, text, 1).replace(mark, b"a"), *usual])
+
+
+def test_a_number_that_is_none_is_told_as_if_it_were_read() -> None:
+    event = b'event: e\ndata: {"type":"response.output_text.delta","sequence_number":7,"delta":"a"}\n\n'
+    for number in (
+        b"8",
+        b"0",
+        b"07",
+        b"1.5",
+        b"-1",
+        b"1" * 15,
+        b"1" * 16,
+        b"1" * 17,
+        b"null",
+        b"x",
+        b"",
+        b'"8"',
+        b"1e5",
+    ):
+        check("responses", [event, event.replace(b"7", number), event, event.replace(b"7", number)])
+
+
+def test_models_are_told_as_the_last_event_tells_them() -> None:
+    one, other, none = [spelt(shape) for shape in (SHAPES["chat"][0], SHAPES["chat"][2], SHAPES["chat"][3])]
+    for events in itertools.product([one, other, none], repeat=5):
+        check("chat", list(events))
 
 
 def weigh(event: bytes) -> int:

@@ -29,7 +29,7 @@ _PLACE: Final = re.compile(
 )
 _plain: Final[_Match] = re.compile(rb"[ !#-\[\]-~]*+").match
 _text: Final[_Match] = re.compile(rb'[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+').match
-_number: Final[_Match] = re.compile(rb"(?:[1-9][0-9]{0,15}+)?+").match
+_number: Final[_Match] = re.compile(rb"[1-9][0-9]{0,15}+").match
 _PLAIN: Final = bytes([0x20 <= byte < 0x7F and byte not in b'"\\' for byte in range(256)])
 _DIGITS: Final = bytes([byte in b"0123456789" for byte in range(256)])
 _ZERO: Final = 0x30
@@ -57,16 +57,16 @@ class _Place:
         self.size = len(behind)
 
     def end(self, data: bytes, start: int) -> int:
-        """Where that ends which begins at `start`, found byte by byte while it is short."""
+        """Where that ends which begins at `start`, found byte by byte while it is short; -1 for a number that is none."""
         known = self.known
         at = start
         stop = min(start + _SHORT, len(data))
         while at < stop and known[data[at]]:
             at += 1
-        if at < stop and not (self.is_number and (data[start] == _ZERO or at - start > 15)):
+        if at < stop and not (self.is_number and (at == start or data[start] == _ZERO or at - start > 15)):
             return at
         match = self.match(data, start)
-        return match.end() if match is not None else start
+        return match.end() if match is not None else -1
 
 
 class Likeness:
@@ -109,8 +109,11 @@ class Likeness:
             start = at
             if _SHORT:
                 at = place.end(data, at)
-            elif (match := place.match(data, at)) is not None:
-                at = match.end()
+            else:
+                match = place.match(data, at)
+                at = match.end() if match is not None else -1
+            if at < 0:
+                return -1
             length = at - start
             end = at + place.size
             if data[at:end] != place.behind:
@@ -160,7 +163,7 @@ def learn(event: bytes, weigh: Callable[[bytes], int]) -> Likeness | None:
         group = match.lastgroup or ""
         spans.append(match.span(group))
         numbers.append(group == "number")
-    if not 0 < len(spans) <= PLACES or all(start == end for start, end in spans):
+    if not 0 < len(spans) <= PLACES or all(start == end for start, end in spans) or weigh(event) < 0:
         return None
     edges = [0, *[edge for span in spans for edge in span], len(event)]
     between = [event[edges[at] : edges[at + 1]] for at in range(0, len(edges), 2)]
