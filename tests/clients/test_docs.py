@@ -28,7 +28,9 @@ RUN_ELSEWHERE = {
     "scripts/up": "tests/cli and tests/clients/test_readme.py",
     "scripts/test": "what runs this",
     "scripts/build": "the second half of scripts/test",
-    "pip": "the second half of scripts/test",
+    "python3": "scripts/bench, whose environment is made in the same way",
+    "durward-environment/bin/pip": "scripts/bench",
+    "durward-environment/bin/durward": "tests/cli/test_main.py, in both halves of scripts/test",
     ".venv/bin/durward": "tests/clients/test_readme.py; `up` and `agent add` need a provider or a gate of their own",
 }
 """First words of shell lines that are held by other tests."""
