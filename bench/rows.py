@@ -172,12 +172,15 @@ def growth(place: Place) -> Iterator[Figure]:
 
 
 def install(place: Place) -> Iterator[Figure]:
-    """What `pip` puts into a fresh environment from the runtime lock, and the package itself."""
+    """What `pip` puts into a fresh environment from the runtime lock, and the wheel that scripts/bench has made."""
+    wheel = os.environ.get("DURWARD_WHEEL")
+    if wheel is None:
+        raise BenchError("scripts/bench names the wheel")
     target = place.folder / "installed"
     pip = [sys.executable, "-m", "pip", "-qq", "--no-input", "--disable-pip-version-check", "install", "--no-compile"]
     lock = HERE.parent / "requirements" / "runtime.lock"
-    for what in (["--require-hashes", "-r", str(lock)], ["--no-deps", "--no-build-isolation", str(HERE.parent)]):
-        subprocess.run([*pip, "--target", str(target), *what], check=True)
+    for what in (["--require-hashes", "-r", str(lock)], ["--no-index", wheel]):
+        subprocess.run([*pip, "--no-deps", "--target", str(target), *what], check=True)
     packages = len(list(target.glob("*.dist-info")))
     size = sum(file.stat().st_size for file in target.rglob("*") if file.is_file() and file.suffix != ".pyc")
     yield Figure(Bar("install: packages", 32, "packages"), packages)

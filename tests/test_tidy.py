@@ -46,7 +46,7 @@ FREE_TEST_FOLDERS = {
     "playbooks",
     "simulation",
 }
-FREE_TESTS = {"test_tidy.py", "test_behaviours.py"}
+FREE_TESTS = {"test_tidy.py", "test_behaviours.py", "test_compiled.py"}
 LEFTOVER = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XXX|HACK)\b")
 SILENCED = re.compile(r"#\s*(?:ruff:|noqa\s*$|noqa:.*\b(?:C901|PLR09\d\d)\b|type:\s*ignore(?!\[))")
 

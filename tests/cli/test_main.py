@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from durward import __version__
 from durward.cli import main
 from durward.cli.main import COMMANDS, command_line
+from durward.protocols import framing
 from tests.server.running import command
 
 
@@ -50,7 +51,8 @@ def test_a_listing_does_not_load_what_checks_files() -> None:
 
 
 def test_the_version_is_told(tmp_path: Path) -> None:
-    assert command(tmp_path, "--version").stdout == f"durward {__version__}\n"
+    how = "pure Python" if framing.__file__.endswith(".py") else "compiled"
+    assert command(tmp_path, "--version").stdout == f"durward {__version__} ({how})\n"
 
 
 def test_an_error_of_the_system_names_the_file_once(

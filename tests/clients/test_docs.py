@@ -12,10 +12,12 @@ from typing import NamedTuple
 
 import pytest
 
+import durward
 from durward.config.compile import examine_file
 from tests.server.running import DURWARD, Running
 
 ROOT = Path(__file__).parent.parent.parent
+PACKAGE = Path(durward.__file__).parent.parent
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md"])
 LINKED = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md"])
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -25,6 +27,10 @@ SHOWN_KEY = re.compile(r"Bearer (dw_[A-Za-z0-9_-]{43})")
 RUN_ELSEWHERE = {
     "scripts/up": "tests/cli and tests/clients/test_readme.py",
     "scripts/test": "what runs this",
+    "scripts/build": "the second half of scripts/test",
+    "python3": "scripts/bench, whose environment is made in the same way",
+    "durward-environment/bin/pip": "scripts/bench",
+    "durward-environment/bin/durward": "tests/cli/test_main.py, in both halves of scripts/test",
     ".venv/bin/durward": "tests/clients/test_readme.py; `up` and `agent add` need a provider or a gate of their own",
 }
 """First words of shell lines that are held by other tests."""
@@ -70,7 +76,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         command.chmod(0o755)
         (folder / "example.yaml").write_text(example())
         path = f"{command.parent}{os.pathsep}{os.environ['PATH']}"
-        yield Demo(running, os.environ | {"DURWARD_KEY": shown[1], "PATH": path, "PYTHONPATH": str(ROOT / "src")})
+        yield Demo(running, os.environ | {"DURWARD_KEY": shown[1], "PATH": path, "PYTHONPATH": str(PACKAGE)})
     finally:
         running.close()
 

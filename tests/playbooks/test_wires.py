@@ -1,17 +1,14 @@
 """Model calls of every wire and mode: sent on, brought back, settled before their end, counted in the provider's own numbers."""
 
-import gzip
 import json
-import zlib
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
-import zstandard
 
 from durward.calls.usage import Tokens
 from durward.config.settings import Model, ModelTarget, PriceOverride, Provider
 from tests.playbooks.world import EVENTS, Reply, World, settings
+from tests.protocols.codings import SQUEEZERS
 
 SAID = [{"role": "user", "content": "hello"}]
 TURN = [{"role": "user", "parts": [{"text": "hello"}]}]
@@ -300,19 +297,12 @@ async def test_an_upstreams_own_error_passes_unchanged_and_costs_nothing(mode: M
     assert (closing.outcome, closing.reason, closing.status, closing.cost_nano) == ("failed", "upstream_error", 400, 0)
 
 
-CODINGS: dict[str, Callable[[bytes], bytes]] = {
-    "gzip": gzip.compress,
-    "deflate": zlib.compress,
-    "zstd": zstandard.ZstdCompressor().compress,
-}
-
-
-@pytest.mark.parametrize("coding", list(CODINGS))
+@pytest.mark.parametrize("coding", list(SQUEEZERS))
 @every_mode
 async def test_a_compressed_request_goes_on_as_it_was_read(mode: Mode, coding: str) -> None:
     world = World()
     reply = Reply(200, *mode.answer, media=mode.media, length=mode.plain)
-    caller = await world.plays(mode.line, CODINGS[coding](told(mode.ask)), reply, Content_Encoding=coding)
+    caller = await world.plays(mode.line, SQUEEZERS[coding](told(mode.ask)), reply, Content_Encoding=coding)
     assert caller.status == 200
     head, body = world.network.sent[0]
     assert json.loads(body) == mode.ask

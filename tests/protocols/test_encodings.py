@@ -1,16 +1,15 @@
 """Content codings are decoded whole and within the limit, or refused."""
 
-import gzip
 import zlib
 from collections.abc import Callable
 
 import pytest
-import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
 from durward.calls.errors import CallerError
 from durward.protocols.encodings import decode
+from tests.protocols.codings import SQUEEZERS, zstd_of_window
 
 LIMIT = 4_096
 
@@ -20,11 +19,7 @@ def raw_deflate(body: bytes) -> bytes:
     return squeezer.compress(body) + squeezer.flush()
 
 
-CODERS: dict[bytes, Callable[[bytes], bytes]] = {
-    b"gzip": gzip.compress,
-    b"deflate": zlib.compress,
-    b"zstd": zstandard.ZstdCompressor().compress,
-}
+CODERS = {name.encode(): squeeze for name, squeeze in SQUEEZERS.items()}
 
 
 @given(st.binary(max_size=LIMIT), st.sampled_from(sorted(CODERS)))
@@ -54,6 +49,21 @@ def test_cut_continued_or_broken_bodies_are_refused(coding: bytes, harm: Callabl
     with pytest.raises(CallerError) as caught:
         decode(harm(CODERS[coding](b"hello " * 50)), coding, LIMIT)
     assert caught.value.reason == "wrong_encoding"
+
+
+def test_a_window_is_bounded_as_the_body_is() -> None:
+    assert decode(zstd_of_window(b"hello", 23), b"zstd", LIMIT) == b"hello"
+    with pytest.raises(CallerError) as caught:
+        decode(zstd_of_window(b"hello", 24), b"zstd", LIMIT)
+    assert caught.value.reason == "wrong_encoding"
+
+
+def test_a_body_of_the_limit_passes_and_one_byte_more_does_not() -> None:
+    for coding, squeeze in CODERS.items():
+        assert decode(squeeze(bytes(LIMIT)), coding, LIMIT) == bytes(LIMIT)
+        with pytest.raises(CallerError) as caught:
+            decode(squeeze(bytes(LIMIT + 1)), coding, LIMIT)
+        assert caught.value.reason == "too_large"
 
 
 @pytest.mark.parametrize("coding", [b"br", b"compress", b"gzip, gzip", b"nonsense"])

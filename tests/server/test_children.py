@@ -8,18 +8,29 @@ from pathlib import Path
 
 import pytest
 
+import durward
 from durward.calls.errors import GateError
 from durward.server import children
-from durward.server.children import LONGEST_SECONDS, STABLE_SECONDS, Backoff, Child, Program, bare_environment
+from durward.server.children import (
+    ALLOCATOR,
+    LONGEST_SECONDS,
+    STABLE_SECONDS,
+    Backoff,
+    Child,
+    Program,
+    bare_environment,
+    gate_environment,
+)
 
 ROOT = Path(__file__).parent.parent.parent
+PACKAGE = Path(durward.__file__).parent.parent
 STAND_IN = "tests.server.stand_in"
 
 
 @pytest.fixture(autouse=True)
 def way(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """The stand-in is found by its module name, wherever the tests run."""
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "src")]))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(PACKAGE)]))
     return monkeypatch
 
 
@@ -138,6 +149,24 @@ async def test_only_a_child_that_needs_them_gets_names_of_secrets(way: pytest.Mo
 def test_the_bare_environment_keeps_what_python_needs() -> None:
     whole = {"PATH": "/bin", "LC_ALL": "C", "PYTHONPATH": "/src", "AWS_SECRET_ACCESS_KEY": "x", "GITHUB_TOKEN": "x"}
     assert bare_environment(whole) == {"PATH": "/bin", "LC_ALL": "C", "PYTHONPATH": "/src"}
+
+
+async def test_what_carries_calls_keeps_the_pages_of_large_bodies(way: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("MALLOC_")]:
+        way.delenv(name)
+    for secrets in (True, False):
+        child = Child(Program("child", STAND_IN, secrets=secrets))
+        child.start()
+        names = (await child.ask({"do": "tell"}, 30))["names"]
+        assert [name for name in names if name.startswith("MALLOC_")] == (sorted(ALLOCATOR) if secrets else [])
+        await child.end(30)
+
+
+@pytest.mark.parametrize("set_by_the_operator", ["MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"])
+def test_an_allocator_that_the_operator_has_set_is_left_alone(set_by_the_operator: str) -> None:
+    environment = {"PATH": "/bin", set_by_the_operator: "1"}
+    assert gate_environment(environment) == environment
+    assert gate_environment({"PATH": "/bin"}) == {"PATH": "/bin", **ALLOCATOR}
 
 
 def test_the_first_early_end_costs_no_wait_the_following_do_up_to_a_bound() -> None:

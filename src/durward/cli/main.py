@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Annotated
 
 import typer
@@ -46,8 +47,14 @@ def command_line(words: list[str]) -> typer.Typer:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"durward {__version__}")
+        print(f"durward {__version__} ({'compiled' if _compiled() else 'pure Python'})")
         raise typer.Exit
+
+
+def _compiled() -> bool:
+    """Whether the call path runs as machine code. Its modules are compiled all or none; one that every build has tells of them."""
+    spec = find_spec("durward.protocols.framing")
+    return spec is not None and spec.origin is not None and not spec.origin.endswith(".py")
 
 
 def _alone(
