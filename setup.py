@@ -52,7 +52,7 @@ def hindrance() -> str:
 
 
 def extensions() -> list[Extension]:
-    """What to compile. A small extension written by hand in C would be one more Extension in this list, under the same flags."""
+    """What to compile: the listed modules, and the one extension that is written in C by hand."""
     if why := hindrance():
         print(f"durward: plain Python, nothing is compiled: {why}")
         return []
@@ -63,6 +63,7 @@ def extensions() -> list[Extension]:
     built = mypycify(
         ["--config-file=pyproject.toml", *files], opt_level="2", debug_level="0", multi_file=True, group_name="durward"
     )
+    built.append(Extension("durward.protocols._scan", ["src/durward/protocols/_scan.c"], py_limited_api=True))
     for extension in built:
         extension.extra_compile_args = [*extension.extra_compile_args, *FLAGS]
         extension.extra_link_args = [*extension.extra_link_args, *STRIPPED.get(sys.platform, [])]

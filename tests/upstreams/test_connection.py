@@ -13,7 +13,8 @@ from durward.calls.errors import UpstreamError
 from durward.protocols.framing import LAST_CHUNK, frame
 from durward.server.turn import Turn
 from durward.upstreams.answer import UNREAD_BYTES, Answer
-from durward.upstreams.connection import INTERIM_ANSWERS, Batch, Body, Connection, Stale, Ticks, as_given
+from durward.upstreams.connection import INTERIM_ANSWERS, Batch, Body, Connection, Ticks, as_given
+from durward.upstreams.stale import Stale
 from tests.upstreams.scripted import GET, HEAD, LIMIT, OK, TIMEOUTS, deliver, post, turns
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

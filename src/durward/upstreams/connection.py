@@ -11,6 +11,7 @@ from durward.calls.resource import Timeouts
 from durward.protocols.framing import LAST_CHUNK, Chunks, Counted, FramingError, UntilClose, frame
 from durward.protocols.http1_answer import AnswerHead, Recurring, malformed, read_head
 from durward.upstreams.answer import Answer
+from durward.upstreams.stale import Stale
 
 TICK: Final = 0.25
 """Seconds between two looks at the deadlines; a deadline is met up to two of them late, never early."""
@@ -58,12 +59,6 @@ class Owner(Protocol):
 
     def gone(self, connection: "Connection") -> None:
         """The connection is closed."""
-
-
-class Stale(UpstreamError):
-    """A reused connection was closed, or of no more use, before any byte of an answer: mostly so before the request came."""
-
-    reason = "upstream_cut"
 
 
 class Connection:

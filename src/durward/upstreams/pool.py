@@ -4,41 +4,46 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import msgspec
-
 from durward.calls.errors import GateError, UpstreamError
 from durward.calls.ports import Clock
 from durward.calls.resource import Origin, Timeouts
 from durward.upstreams.answer import Answer
-from durward.upstreams.connection import TICK, Batch, Body, Connection, Stale, Ticks, as_given
+from durward.upstreams.connection import TICK, Batch, Body, Connection, Ticks, as_given
 from durward.upstreams.dialing import Dialer, Factory, unreachable
 from durward.upstreams.resolution import Names
+from durward.upstreams.stale import Stale
 
 Dial = Callable[[Origin, Factory], Awaitable[Connection]]
 
 
-class Bounds(msgspec.Struct, frozen=True):
+class Bounds:
     """Of one origin: connections that may idle, connections in all, calls that may wait for one."""
 
-    idle: int = 128
-    connections: int = 1024
-    waiting: int = 1024
+    __slots__ = ("connections", "idle", "waiting")
+
+    def __init__(self, idle: int = 128, connections: int = 1024, waiting: int = 1024) -> None:
+        self.idle = idle
+        self.connections = connections
+        self.waiting = waiting
 
 
 BOUNDS: Final = Bounds()
 
 
-class Counts(msgspec.Struct):
+class Counts:
     """What a pool has done since it was made.
 
     `reused`: exchanges begun on a connection that had carried one; `retried`: those of them that had to be begun again on another;
     `refused`: calls that got no connection because of a bound.
     """
 
-    opened: int = 0
-    reused: int = 0
-    retried: int = 0
-    refused: int = 0
+    __slots__ = ("opened", "refused", "retried", "reused")
+
+    def __init__(self) -> None:
+        self.opened = 0
+        self.reused = 0
+        self.retried = 0
+        self.refused = 0
 
 
 class _Wait:
