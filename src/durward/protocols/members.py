@@ -17,6 +17,8 @@ from durward.protocols.scanning import Scanned, Shape, scan
 T = TypeVar("T")
 Members = dict[str, msgspec.Raw]
 
+SMALL = 4096
+"""Up to so many bytes are copied faster than viewed."""
 DEPTH = 64
 """How deep a value may be nested that is decoded as a whole."""
 UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
@@ -109,23 +111,22 @@ class Body:
         return join({**self.members, **{name: msgspec.Raw(value) for name, value in (changes or {}).items()}})
 
     def _spliced(self, text: bytes, changes: dict[str, bytes]) -> bytes:
-        names, places, end = list(self.names), self._places, text.rindex(b"}")
+        names = tuple(self.names)
         cuts: list[tuple[int, int, bytes]] = []
         for name, value in changes.items():
             if name in names:
                 place = 2 * names.index(name)
-                cuts.append((places[place], places[place + 1], value))
+                cuts.append((self._places[place], self._places[place + 1], value))
             else:
+                end = text.rindex(b"}")
                 cuts.append((end, end, b',"%b":%b' % (name.encode(), value)))
         cuts.sort()
-        view = memoryview(text)
         pieces: list[bytes | memoryview] = []
         copied = 0
         for start, stop, value in cuts:
-            pieces.append(view[copied:start])
-            pieces.append(value)
+            pieces += (memoryview(text)[copied:start] if start - copied > SMALL else text[copied:start], value)
             copied = stop
-        pieces.append(view[copied:])
+        pieces.append(memoryview(text)[copied:] if len(text) - copied > SMALL else text[copied:])
         return b"".join(pieces)
 
 

@@ -184,7 +184,9 @@ def _look_closer(request: ModelRequest) -> None:
 
 def _asking(options: msgspec.Raw | None) -> bytes:
     # `read` has seen to it that this is an object or null.
-    kept = {} if options is None else _OPTIONAL.decode(options) or {}
+    if options is None:
+        return b'{"include_usage":true}'
+    kept = _OPTIONAL.decode(options) or {}
     return join({**kept, "include_usage": _TRUE})
 
 
