@@ -235,7 +235,9 @@ def _refuse_unless_begun(data: bytes, searched: int) -> None:
         raise malformed("the head breaks the grammar")
     if len(data) >= HEAD_BYTES:
         raise malformed(f"the head has more than {HEAD_BYTES} bytes")
-    if not _head_begun(data, searched - 1 if data[searched - 1 : searched] == b"\r" else searched):
+    if searched and data[searched - 1] == 0x0D:
+        searched -= 1
+    if not _head_begun(data, searched):
         raise malformed("the head has a bare line end or a NUL")
 
 
