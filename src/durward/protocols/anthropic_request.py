@@ -116,7 +116,8 @@ def _read_further(members: Members, request: ModelRequest, content: "_Content") 
         request.text_bytes += size(members["output_config"]) + HIDDEN_PROMPT_BYTES
     if "container" in members:
         content.note_container(content.read(members, "container", _container))
-    if "mcp_servers" in members and content.read(members, "mcp_servers", _servers):
+    servers = content.read(members, "mcp_servers", _servers)
+    if servers:
         content.textual = False
     if "context_management" in members:
         edits = content.read(members, "context_management", _edits)

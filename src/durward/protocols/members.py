@@ -86,9 +86,11 @@ class Body:
         """The top-level members in order, duplicates gone, values byte for byte. Not to be changed."""
         members = self._members
         if members is None:
-            places = iter(self._places)
             view = memoryview(self._text or b"")
-            members = {name: msgspec.Raw(view[next(places) : next(places)]) for name in self.names}
+            values = zip(self._places[::2], self._places[1::2], strict=True)
+            members = {
+                name: msgspec.Raw(view[start:stop]) for name, (start, stop) in zip(self.names, values, strict=True)
+            }
             self._members = members
         return members
 
