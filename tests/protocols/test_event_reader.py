@@ -40,3 +40,46 @@ def test_what_is_dropped_stays_dropped_at_the_end() -> None:
 def test_a_reader_must_say_what_events_mean() -> None:
     with pytest.raises(NotImplementedError):
         EventReader().feed(b"data: 1\n\n")
+
+
+EVENT = b'data: {"model":"m","choices":[{"index":0,"delta":{"content":"%b"},"finish_reason":null}]}\n\n'
+
+
+def test_behind_the_end_even_known_events_wait() -> None:
+    reader = ChatReader(1, hide_usage=True)
+    for text in (b"a", b"b"):
+        assert reader.feed(EVENT % text) == EVENT % text
+    assert reader.feed(b"data: [DONE]\n\n") == b""
+    assert reader.feed(EVENT % b"c") == b""
+    assert reader.take_held() == b"data: [DONE]\n\n" + EVENT % b"c"
+    assert reader.feed(EVENT % b"d") == EVENT % b"d"
+    assert reader.text_bytes == 2
+
+
+@pytest.mark.parametrize("cut", [1, 20, len(EVENT) - 3])
+def test_events_that_come_in_halves_are_known_again(cut: int) -> None:
+    reader = ChatReader(1, hide_usage=True)
+    stream = b"".join(EVENT % text for text in (b"a", b"order", b"b"))
+    released = reader.feed(EVENT % b"first" + stream[:cut])
+    assert reader.at_boundary()
+    released += reader.feed(stream[cut : cut + len(EVENT)]) + reader.feed(stream[cut + len(EVENT) :])
+    assert released == EVENT % b"first" + stream
+    assert (reader.text_bytes, reader.finish()) == (12, b"")
+
+
+def test_heartbeats_between_known_events_pass() -> None:
+    reader = ChatReader(1, hide_usage=True)
+    reader.feed(EVENT % b"a")
+    for passing in (b": ping\n\n", b"\n", EVENT % b"b" + b"\n" + EVENT % b"c"):
+        assert reader.feed(passing) == passing
+    assert reader.text_bytes == 3
+
+
+def test_learning_is_tried_ever_more_rarely() -> None:
+    """Two kinds of events by turns: what was learnt from one is met at the latest when learning pauses."""
+    reader = ChatReader(2, hide_usage=True)
+    for _ in range(40):
+        for index in (b"0", b"1"):
+            event = (EVENT % b"a").replace(b'"index":0', b'"index":' + index)
+            assert reader.feed(event) == event
+    assert reader.text_bytes == 80
