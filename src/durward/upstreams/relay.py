@@ -50,6 +50,11 @@ class Pulse:
             relay.beat(now)
 
 
+def _unread(data: bytes) -> bytes:
+    """No stream is followed."""
+    return data
+
+
 class Relay:
     """Counts what went to the caller: `bytes_out` of body.
 
@@ -57,7 +62,18 @@ class Relay:
     error still be told.
     """
 
-    __slots__ = ("_followed", "_held", "_pulse", "_since", "_spoke", "bytes_out", "exchange", "reader")
+    __slots__ = (
+        "_feed",
+        "_followed",
+        "_held",
+        "_pass_on",
+        "_pulse",
+        "_since",
+        "_spoke",
+        "bytes_out",
+        "exchange",
+        "reader",
+    )
 
     def __init__(self, exchange: Exchange, pulse: Pulse) -> None:
         self.exchange = exchange
@@ -65,6 +81,9 @@ class Relay:
         self.reader: StreamReader | None = None
         self._pulse = pulse
         self._followed: StreamReader | None = None
+        # Looked up once: the reader and the exchange are asked again with every piece.
+        self._feed: Callable[[bytes], bytes] = _unread
+        self._pass_on = exchange.pass_on
         self._spoke = True  # since the last beat
         self._since = 0.0  # when the silence was noticed first
         self._held = b""  # of a stream: what may be released once that is done for which it has stopped
@@ -85,6 +104,7 @@ class Relay:
         self.exchange.begin(answer.status, lines, None)
         self.reader = reader
         self._followed = reader
+        self._feed = reader.feed
         self._spoke = True
         self._pulse.watch(self)
         try:
@@ -116,16 +136,15 @@ class Relay:
         """One piece of a stream; False where something must be done first that takes a task: claim, settle, or wait for the caller."""
         reader = self._followed
         assert reader is not None
-        exchange = self.exchange
         self._spoke = True
-        released = reader.feed(data)
+        released = self._feed(data)
         if reader.ended or reader.objects:
             self._held = released
             return False
         if released:
             self.bytes_out += len(released)
-            exchange.pass_on(released)
-        return not exchange.congested
+            self._pass_on(released)
+        return not self.exchange.congested
 
     def beat(self, now: float) -> None:
         """A second has passed: keep a silent stream alive. Silence is counted from the first beat that finds it."""
