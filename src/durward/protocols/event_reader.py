@@ -76,6 +76,7 @@ class EventReader:
         """Release what is to be released, one event after the other."""
         if self._over:
             return self._behind(data)
+        said = self.text_bytes
         released: list[bytes] = []
         pieces = self._splitter.feed(data)
         for place, piece in enumerate(pieces):
@@ -88,16 +89,16 @@ class EventReader:
                 self._over = True
                 self._held = [*map(content_of, pieces[place:]), self._splitter.take_rest()]
                 break
-        self._look_ahead(pieces)
+        self._look_ahead(pieces, self.text_bytes > said)
         return released[0] if len(released) == 1 else b"".join(released)
 
-    def _look_ahead(self, pieces: list[Piece]) -> None:
-        """Make out whether the next bytes may be an event like one that was read."""
+    def _look_ahead(self, pieces: list[Piece], speaks: bool) -> None:
+        """Make out whether the next bytes may be an event like one that was read. Events without text come once or twice a stream."""
         self._alike = None
         begun = self._splitter.begun
         if self._over or not 0 <= begun <= BEGUN:
             return
-        if pieces:
+        if pieces and speaks:
             self._learn(pieces[-1])
         # An event that told another model has come between; the ones like the old one must tell theirs again.
         if self._learnt is not None and self._learnt_model == self.model:
