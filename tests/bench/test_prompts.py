@@ -17,7 +17,7 @@ def test_bodies_have_the_sizes_of_their_bars() -> None:
 def test_heads_have_as_many_headers_as_their_bars() -> None:
     request = (HERE / "wire" / "request_headers.txt").read_text().splitlines()
     answer = (HERE / "wire" / "response_headers.txt").read_text().splitlines()
-    assert len(request) + len(["Host", "Content-Length"]) == 18
+    assert len(request) + len(["Host", "Content-Length", "traceparent"]) == 18
     assert len(answer) + len(["Server", "Date", "Content-Type", "Content-Length", "Connection"]) == 25
 
 
