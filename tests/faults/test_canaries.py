@@ -185,10 +185,10 @@ async def test_no_secret_is_found_anywhere_but_upstream(tmp_path: Path) -> None:
         assert found == []
         assert found_upstream(provider) == []
         assert "Traceback" not in running.log.read_text()
-        # The search sees what is there: the session is in the journal and is read back, the way of the calls is in the index too.
+        # The search sees what is there: the session is in the journal and is read back, the agent is in the index too.
         kept = {Path(name).name: content for name, content in files_below(running.data_dir).items()}
         assert PLANTED.encode() in kept["1.jsonl"]
-        assert b"openai_responses" in kept["index.db"] + kept.get("index.db-wal", b"")
+        assert b"support" in kept["index.db"]
         assert PLANTED.encode() in told["calls --json --limit 0"]
 
 
