@@ -325,7 +325,9 @@ def test_what_the_app_noted_goes_on_to_the_next_equal_head() -> None:
         b"POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 2\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n",
         b"POST / HTTP/1.0\r\nHost: h\r\nContent-Length: 2\r\n\r\n",
-        # The length's end is not to be found at once, or there are two traces to one field.
+        # The length's end is not to be found at once, or there are two traces to one field, one of which is none.
+        b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\ntraceparent: %b\r\nTraceparent: junk\r\n\r\n"
+        % (TRACE % (1, 2, 1)),
         b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2 \r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n"
         + b"traceparent: %b\r\n" % (TRACE % (1, 2, 1)) * 2

@@ -10,6 +10,7 @@ from durward.calls.ports import Exchange
 from durward.server.body import WAITING_BYTES
 from durward.server.bounds import Bounds
 from durward.server.connection import AHEAD_BYTES, AHEAD_HEADS
+from tests.server.caller import BOUNDS
 from tests.server.line import GET, POST, READ_BYTES, Line, Waiting, echo, settle, statuses
 
 CLOSED = b"\r\nConnection: close\r\n"
@@ -308,3 +309,18 @@ async def test_too_many_connections() -> None:
     assert [line.transport.aborted() for line in (first, second, third)] == [False, False, True]
     await first.deliver(GET % 1)
     assert statuses(first) == [200]
+
+
+async def test_what_is_sent_ahead_counts_as_held_and_is_let_go() -> None:
+    app = Waiting()
+    line = Line(app)
+    await line.deliver(GET % 1 + b"x" * 5_000)
+    assert line.edge.body_bytes == 5_000
+    await line.hang_up()
+    assert line.edge.body_bytes == 0
+
+
+async def test_who_sends_too_much_ahead_for_all_that_is_held_is_cut_off() -> None:
+    line = Line(Waiting(), BOUNDS._replace(body_memory=4_000))
+    await line.deliver(GET % 1 + b"x" * 5_000)
+    assert line.transport.aborted()

@@ -43,6 +43,7 @@ class RequestHead:
         self.target = target
         """The request-target as received: origin-form, or `*`."""
         self.fields = fields
+        """Of a body's length `length` alone tells; a `content-length` in here may be that of an earlier head."""
         self.forward = forward
         self.length = length
         """Bytes of the body: 0 without one, None when it comes chunked."""

@@ -353,6 +353,8 @@ def repeatable(data: bytes, end: int, head: RequestHead, manner: Manner) -> Repe
     names = [name for _, _, name in values]
     if sorted(names) not in ([b"content-length"], [b"content-length", b"traceparent"]):
         return None
+    if any(head.fields[name] != data[start:stop] for start, stop, name in values):
+        return None  # said twice, once as no trace: the field is more than what stands here
     edges = [0, *[edge for start, stop, _ in values for edge in (start, stop)]]
     pieces = [data[edges[at] : edges[at + 1]] for at in range(0, len(edges) - 1, 2)]
     return Repeatable(pieces, names, data[edges[-1] : end], head)

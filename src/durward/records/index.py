@@ -109,8 +109,8 @@ class Indexer:
         halves: list[Half] = [*merged.begun]
         for half in merged.ended:
             if self._has_ended(half.id):
-                # The first end that was told stands.
-                del self._merger.ended[half.id]
+                # The first end that was told stands; this one may have met its beginning already.
+                self._merger.ended.pop(half.id, None)
             else:
                 halves.append(half)
         self._base.executemany("INSERT INTO waiting VALUES (?)", [(half.place,) for half in halves])
@@ -143,7 +143,9 @@ class Indexer:
         self._places = Places(self._base, self._journal)
         (self._last_piece,) = self._base.execute("SELECT ifnull(max(n), 0) FROM pieces").fetchone()
         self._pieces: list[tuple[int, str, int, int, int]] = []
-        for writer, segment, offset, done in self._base.execute("SELECT writer, segment, offset, done FROM followed"):
+        followed = self._base.execute("SELECT writer, segment, offset, done FROM followed").fetchall()
+        # The oldest writer first, as they are found on the disk: beginnings come before the ends that recovery gave them.
+        for writer, segment, offset, done in sorted(followed, key=_age):
             if done:
                 self._followers.done.add(writer)
             else:
@@ -154,6 +156,8 @@ class Indexer:
                 self._merger.begun[half.id] = half
             elif isinstance(half, Ending):
                 self._merger.ended[half.id] = half
+            else:
+                self._base.execute("DELETE FROM waiting WHERE place = ?", (place,))  # its line is gone
 
     @contextmanager
     def _typed(self) -> Iterator[None]:
@@ -168,3 +172,10 @@ class Indexer:
             except (sqlite3.Error, OSError) as further:
                 raise unusable(self._path, further) from error
             raise unusable(self._path, error) from error
+
+
+def _age(followed: tuple[str, int, int, int]) -> tuple[int, str]:
+    """When the writer of a row began; names without a moment come first."""
+    name = followed[0]
+    moment = name.rpartition("-")[2]
+    return int(moment) if moment.isdecimal() else 0, name

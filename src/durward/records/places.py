@@ -37,7 +37,10 @@ class Places:
         if found is None:
             return []
         writer, segment, offset, length = found
-        fd = os.open(layout.segment(self._journal / writer, segment), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fd = os.open(layout.segment(self._journal / writer, segment), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return []  # the segment is gone; what was summed of it stands, its lines cannot be shown
         try:
             return lines_of(os.pread(fd, length, offset))
         finally:

@@ -197,11 +197,14 @@ class Index:
 
     def _record(self, call: Packed) -> Record | None:
         """The record of a call, None where its lines are no longer what they were."""
+        identifier = call.id.decode()
         began = self._line(call.begun)
+        if not isinstance(began, Began) or began.id != identifier:
+            return None
         if isinstance(began, Refused):
             return record(began, began.ended())
         ended = self._line(call.ended)
-        if not isinstance(began, Began) or not isinstance(ended, Ended):
+        if not isinstance(ended, Ended) or ended.id != identifier:
             return None
         return record(began, ended)
 
