@@ -19,7 +19,6 @@ STRING: Final = 1
 NULL: Final = 2
 ARRAY: Final = 4
 OBJECT: Final = 8
-SCALAR: Final = 16
 ANYTHING: Final = 255
 """The number of no node."""
 WORD: Final = 30
@@ -58,6 +57,7 @@ class Shape:
         allows, element, others, one_of = 0, ANYTHING, ANYTHING, 0
         words: list[bytes] = []
         for choice in choices:
+            assert not (words and isinstance(choice, dict | frozenset)), "a node has the words of one choice"
             allows |= _kind(choice)
             if isinstance(choice, list):
                 element = self._add(_choices(choice[0]))
@@ -85,7 +85,7 @@ def _kind(choice: object) -> int:
         return ARRAY
     if isinstance(choice, dict):
         return OBJECT
-    assert choice is str or isinstance(choice, frozenset), "a shape is written in these words alone"
+    assert choice is str or (isinstance(choice, frozenset) and choice), "a shape is written in these words alone"
     return STRING
 
 
