@@ -3,8 +3,7 @@
 The opening half is written before the first byte goes upstream (`intent`), the closing half before the answer's terminal event is
 released (`settle`); a refusal is both at once. Merged by `id` they are the record whose keys are a contract.
 Times are RFC 3339 UTC with milliseconds, durations milliseconds, money integer nano-dollars. Members that hold their default are
-left out of a line. The order of the fields is that in which the index stores them: first what few calls differ in, then what is each
-call's own; reading a line back is a third faster in that order.
+left out of a line. The order of the fields is that of the members in a line: what reads it back looks for each where it expects it.
 """
 
 from typing import Literal

@@ -1,7 +1,8 @@
 """What leaves the gate in one turn of the event loop leaves together, at the turn's end.
 
 A write to a socket wakes whoever sleeps at its other end, which costs more than the write itself. Written back to back, many writes
-wake it once; pieces for one socket even leave as one.
+wake it once; pieces for one socket even leave as one. Only the middle of a stream leaves at once (`pass_on`): no line of the journal
+hangs on it.
 """
 
 import asyncio
