@@ -59,7 +59,7 @@ def hindrance() -> str:
 
 
 def extensions() -> list[Extension]:
-    """What to compile: the listed modules, and the one extension that is written in C by hand."""
+    """What to compile: the listed modules, and the two extensions that are written in C by hand."""
     if why := hindrance():
         print(f"durward: plain Python, nothing is compiled: {why}")
         return []
@@ -70,7 +70,8 @@ def extensions() -> list[Extension]:
     built = mypycify(
         ["--config-file=pyproject.toml", *files], opt_level="2", debug_level="0", multi_file=True, group_name="durward"
     )
-    built.append(Extension("durward.protocols._scan", ["src/durward/protocols/_scan.c"], py_limited_api=True))
+    for name in ("_heads", "_scan"):
+        built.append(Extension(f"durward.protocols.{name}", [f"src/durward/protocols/{name}.c"], py_limited_api=True))
     whole = ACROSS_FILES if "gcc" in Path(compiler()).name else []
     for extension in built:
         extension.extra_compile_args = [*extension.extra_compile_args, *FLAGS, *whole]

@@ -9,7 +9,7 @@ import msgspec
 
 from durward.calls.identifiers import uuid7
 from durward.calls.record import Closing, Opening
-from durward.calls.usage import Attempt, Tokens
+from durward.calls.tokens import Attempt, Tokens
 from durward.records.heads import load_signer
 from durward.records.journal import FileJournal
 from durward.server.clock import SystemClock

@@ -24,11 +24,11 @@ from durward.catalog.models import nearest, unknown_model
 from durward.config.settings import Provider
 from durward.identity.keys import Keys, digest_of
 from durward.metering.meter import Meter
-from durward.protocols.announced import read_trace
 from durward.protocols.arrival import Arrival, read_arrival
 from durward.protocols.bodies import Asked, read_asked
 from durward.protocols.objects import shown_objects
 from durward.protocols.speakers import HTTP, LISTINGS, Speaker, error_event, follow
+from durward.protocols.trace import read_trace
 from durward.protocols.wire import Answer, Wire
 from durward.records.entry import Entry
 from durward.records.times import timestamp

@@ -11,7 +11,7 @@ from durward.catalog.catalog import Catalog
 from durward.catalog.ownership import Owners, Ownership
 from durward.config.settings import Settings
 from durward.credentials.presented import Presented
-from durward.metering.prices import Price, Prices, is_of
+from durward.metering.prices import Kept, Price, Prices, is_of
 from durward.policy.rules import Policy
 from durward.protocols.announced import read_announced
 from durward.protocols.arrival import Arrival
@@ -38,12 +38,14 @@ class Way:
 class Step:
     """One target of a course: the way there, and the request line and Host of the call at it."""
 
-    __slots__ = ("line", "target", "way")
+    __slots__ = ("line", "price", "target", "way")
 
     def __init__(self, target: Target, way: Way, line: bytes) -> None:
         self.target = target
         self.way = way
         self.line = line
+        self.price: Kept | None = None
+        """What the course's resource costs here; kept, since it is asked for twice a call."""
 
 
 class Course:
@@ -76,6 +78,7 @@ class Snapshot:
         self.ownership = Ownership(settings, owners, clock)
         self.policy = Policy(settings.policies, settings.mode)
         self.prices = Prices(settings, clock)
+        self._clock = clock
         self.providers: dict[str, Way] = {}
         for provider in settings.providers:
             endpoint = read_endpoint(provider.name, provider.base_url, provider.timeouts)
@@ -129,8 +132,13 @@ class Snapshot:
 
     def price(self, resource: Resource, step: Step) -> Price | None:
         """What the call costs at a step; None where nobody states a price, as for all that is no model call."""
-        target = step.target
-        return self.prices.of(target.upstream, target.model, resource.name) if target.model else None
+        kept = step.price
+        if kept is None or not kept.holds(self._clock):
+            target = step.target
+            if not target.model:
+                return None
+            kept = step.price = self.prices.kept(target.upstream, target.model, resource.name)
+        return kept.price
 
     def other_prices(self, step: Step, request: ModelRequest | None) -> Callable[[str], Price | None] | None:
         """Where the request offers further models: the price by the model that answered, None for one that was not offered."""

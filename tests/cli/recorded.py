@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from durward.calls.errors import DurwardError
 from durward.calls.record import Opening
-from durward.calls.usage import Attempt, Tokens
+from durward.calls.tokens import Attempt, Tokens
 from durward.cli.main import command_line
 from tests.records.scribe import BEGIN, Calls, Watch, journal
 

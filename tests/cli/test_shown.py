@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durward.calls.errors import REASONS
-from durward.calls.usage import Tokens
+from durward.calls.tokens import Tokens
 from durward.cli import shown
 from durward.records.lines import Began, Ended, Record, record
 

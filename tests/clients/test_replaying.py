@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from msgspec.structs import asdict
 
-from durward.calls.usage import Tokens
+from durward.calls.tokens import Tokens
 from durward.protocols.objects import named_objects
 from durward.storage.state import Owner, open_offline
 from tests.clients.gate import Gate, Record, cost_of, counts, gate, tokens

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from durward.calls.resource import Timeouts
+from durward.calls.origin import Timeouts
 from durward.config.compile import TOLD_LIMIT, compile_file, examine_file
 from durward.config.mistakes import Mistakes
 from durward.config.settings import (

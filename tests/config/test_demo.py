@@ -5,7 +5,8 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from durward.calls.usage import Cost, Tokens, Usage
+from durward.calls.tokens import Tokens
+from durward.calls.usage import Cost, Usage
 from durward.config.compile import compile_file
 from durward.config.demo import AGENT, demo_settings
 from durward.config.printing import print_settings

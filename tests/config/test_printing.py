@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from durward.calls.resource import Timeouts
+from durward.calls.origin import Timeouts
 from durward.config.compile import compile_file
 from durward.config.printing import print_settings
 from durward.config.settings import (

@@ -3,7 +3,7 @@
 import pytest
 
 from durward.calls.errors import GateError
-from durward.calls.resource import Origin
+from durward.calls.origin import Origin
 from durward.config.settings import Credential
 from durward.credentials.presented import Presented
 

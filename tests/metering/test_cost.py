@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from durward.calls.usage import Cost, Tokens, Usage
+from durward.calls.tokens import Tokens
+from durward.calls.usage import Cost, Usage
 from durward.metering.cost import KINDS, Price, RateList, kind_of
 
 UNKNOWN = Cost(None, True)

@@ -1,4 +1,5 @@
-from durward.calls.usage import Tokens, Usage
+from durward.calls.tokens import Tokens
+from durward.calls.usage import Usage
 from durward.metering.estimate import estimate_usage
 
 

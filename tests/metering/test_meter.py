@@ -3,7 +3,8 @@
 import msgspec
 
 from durward.calls.record import Closing
-from durward.calls.usage import Tokens, Usage
+from durward.calls.tokens import Tokens
+from durward.calls.usage import Usage
 from durward.metering.cost import Price
 from durward.metering.meter import Meter
 from durward.protocols.members import Body

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from durward.calls.usage import Cost, Tokens, Usage
+from durward.calls.tokens import Tokens
+from durward.calls.usage import Cost, Usage
 from durward.config.settings import PriceOverride, Provider, Settings
 from durward.metering.prices import KEPT, Prices
 

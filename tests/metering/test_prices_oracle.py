@@ -22,7 +22,8 @@ from genai_prices.types import (
 )
 from genai_prices.types import Usage as SourceUsage
 
-from durward.calls.usage import Tokens, Usage
+from durward.calls.tokens import Tokens
+from durward.calls.usage import Usage
 from durward.config.settings import Provider as Configured
 from durward.config.settings import Settings
 from durward.metering.prices import Prices

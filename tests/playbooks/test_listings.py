@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from durward.calls.errors import UpstreamError
-from durward.calls.resource import Origin, Timeouts
+from durward.calls.origin import Origin, Timeouts
 from durward.config.settings import Credential, Model, ModelTarget, Provider, Rule, Selector
 from tests.playbooks.world import KEY, OTHER_KEY, Caller, Network, Reply, World, settings
 

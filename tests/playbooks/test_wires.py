@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from durward.calls.usage import Tokens
+from durward.calls.tokens import Tokens
 from durward.config.settings import Model, ModelTarget, PriceOverride, Provider
 from tests.playbooks.world import EVENTS, Reply, World, settings
 from tests.protocols.codings import SQUEEZERS

@@ -10,10 +10,10 @@ from hashlib import sha256
 import msgspec
 
 from durward.calls.errors import CallerError, GateError, UpstreamError
+from durward.calls.origin import Origin, Timeouts
 from durward.calls.ports import RequestHead
 from durward.calls.principal import Principal
 from durward.calls.record import Closing, Opening
-from durward.calls.resource import Origin, Timeouts
 from durward.config.settings import Agent, Api, Credential, Provider, Rule, Selector, Settings
 from durward.gateway import Gateway
 from durward.identity.keys import Keys
@@ -270,8 +270,9 @@ class Caller:
         self.received += data
         self.shown.set()
 
-    def pass_on(self, data: bytes) -> None:
+    def pass_on(self, data: bytes) -> bool:
         self.write(data)
+        return not self.congested
 
     async def drained(self) -> None:
         self.congested = False

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from durward.calls.usage import Tokens
+from durward.calls.tokens import Tokens
 
 Usage = dict[str, Any]
 

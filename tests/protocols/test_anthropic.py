@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from durward.calls.errors import REASONS, CallerError, DurwardError, GateError, Refused, UpstreamError
-from durward.calls.usage import Tokens
+from durward.calls.tokens import Tokens
 from durward.protocols.anthropic import ANTHROPIC_COUNT, ANTHROPIC_MESSAGES, write_models
 from durward.protocols.wire import ModelListing, ModelProtocol, Rendered
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from durward.calls.usage import Tokens
+from durward.calls.tokens import Tokens
 from durward.protocols.anthropic_request import read_request
 from durward.protocols.anthropic_stream import AnthropicStream
 from tests.protocols.replay import chunked, follow, told

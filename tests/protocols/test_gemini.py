@@ -9,7 +9,7 @@ from google import genai
 from google.genai import errors, types
 
 from durward.calls.errors import CallerError, DurwardError, GateError, Refused, UpstreamError
-from durward.calls.usage import Tokens
+from durward.calls.tokens import Tokens
 from durward.protocols.gemini import GEMINI_COUNT, GEMINI_EMBED, GEMINI_GENERATE, write_models
 from durward.protocols.wire import ModelListing, ModelProtocol, Rendered
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durward.calls.errors import UpstreamError
-from durward.calls.usage import Tokens
+from durward.calls.tokens import Tokens
 from durward.protocols.gemini_stream import GeminiStream
 from tests.protocols.replay import chunked, follow, told
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durward.calls.errors import CallerError
-from durward.calls.usage import Tokens
+from durward.calls.tokens import Tokens
 from durward.protocols.openai_chat import OPENAI_CHAT
 from durward.protocols.wire import ModelRequest
 from tests.protocols.openai_golden import Pair, body_of, pairs, read_facts, told_facts

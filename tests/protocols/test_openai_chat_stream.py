@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from durward.calls.usage import Tokens
+from durward.calls.tokens import Tokens
 from durward.protocols.openai_chat import OPENAI_CHAT
 from durward.protocols.sse import BOUND
 from durward.protocols.wire import StreamReader

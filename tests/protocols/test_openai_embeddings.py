@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durward.calls.errors import CallerError
-from durward.calls.usage import Tokens
+from durward.calls.tokens import Tokens
 from durward.protocols.openai_embeddings import OPENAI_EMBEDDINGS
 from durward.protocols.wire import ModelRequest
 from tests.protocols.irregular import respell

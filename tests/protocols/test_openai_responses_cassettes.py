@@ -7,7 +7,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from durward.calls.usage import Tokens, Usage
+from durward.calls.tokens import Tokens
+from durward.calls.usage import Usage
 from durward.protocols.openai_responses import OPENAI_RESPONSES
 from durward.protocols.wire import ModelRequest, ObjectId
 from tests.protocols.irregular import respell, respell_events

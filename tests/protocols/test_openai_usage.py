@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from durward.calls.usage import Tokens, Usage
+from durward.calls.tokens import Tokens
+from durward.calls.usage import Usage
 from durward.protocols.openai_usage import KEPT, loosely, read_usage, usage_of
 from durward.protocols.openai_usage_shapes import NOTHING
 

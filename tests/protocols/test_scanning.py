@@ -1,12 +1,7 @@
 """The walk over a body agrees with msgspec: on what is JSON, where its members stand, and what the wires find in it."""
 
 import json
-import subprocess
-import sysconfig
 from collections.abc import Callable
-from importlib.machinery import ExtensionFileLoader
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -23,8 +18,8 @@ from durward.protocols.openai_embeddings import OPENAI_EMBEDDINGS
 from durward.protocols.openai_responses import OPENAI_RESPONSES
 from durward.protocols.scanning import Scanned, Shape
 from durward.protocols.wire import ModelProtocol
+from tests.protocols.built import built
 
-SOURCE = Path(scanning.__file__).with_name("_scan.c")
 RAW = msgspec.json.Decoder(dict[str, msgspec.Raw])
 DEEPEST = 64
 SPEC: dict[object, object] = {
@@ -103,18 +98,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The walk as it is installed, or else built here."""
     if scanning.scan is not None:
         return scanning.scan
-    target = tmp_path_factory.mktemp("built") / f"_scan{sysconfig.get_config_var('EXT_SUFFIX')}"
-    include = sysconfig.get_paths()["include"]
-    flags = ["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", f"-I{include}"]
-    if sysconfig.get_platform().startswith("macosx"):
-        flags += ["-undefined", "dynamic_lookup"]
-    subprocess.run(["cc", *flags, str(SOURCE), "-o", str(target)], check=True)
-    loader = ExtensionFileLoader("_scan", str(target))
-    spec = spec_from_file_location("_scan", target, loader=loader)
-    assert spec is not None
-    module = module_from_spec(spec)
-    loader.exec_module(module)
-    return module.scan
+    return built("_scan", tmp_path_factory.mktemp("built")).scan
 
 
 @pytest.fixture(scope="module")
@@ -275,7 +259,7 @@ def reading(protocol: ModelProtocol, body: bytes, model: str) -> object:
         request = protocol.read(body, model, None)
     except CallerError as error:
         return (error.reason, error.param, str(error))
-    said = {name: getattr(request, name) for name in request.__struct_fields__ if name != "body"}
+    said = {name: getattr(request, name) for name in request.__slots__ if name != "body"}
     written = [
         json.loads(protocol.write(request, name, ask)) for name in (request.model, "other") for ask in (False, True)
     ]

@@ -13,7 +13,7 @@ import msgspec
 
 from durward.calls.identifiers import uuid7
 from durward.calls.record import Closing, Opening
-from durward.calls.usage import Attempt, Tokens
+from durward.calls.tokens import Attempt, Tokens
 from durward.records import layout
 from durward.records.chain import GENESIS, read_link
 from durward.records.heads import Signer, load_signer

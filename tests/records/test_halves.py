@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from durward.calls.usage import Tokens
+from durward.calls.tokens import Tokens
 from durward.records.halves import (
     PLACE_BITS,
     Beginning,

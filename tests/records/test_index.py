@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from durward.calls.errors import GateError
 from durward.calls.record import Opening
-from durward.calls.usage import Tokens
+from durward.calls.tokens import Tokens
 from durward.records import journal as journals
 from durward.records import layout
 from durward.records.index import Indexer

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durward.calls.record import Closing, Opening
-from durward.calls.usage import Attempt, Tokens
+from durward.calls.tokens import Attempt, Tokens
 from durward.records.lines import (
     Began,
     Ended,

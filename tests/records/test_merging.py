@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from durward.calls.usage import Tokens
+from durward.calls.tokens import Tokens
 from durward.records.halves import Beginning, Ending, Half, read_half
 from durward.records.merging import (
     Facts,

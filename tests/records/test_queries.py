@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from durward.calls.usage import Tokens
+from durward.calls.tokens import Tokens
 from durward.records.index import Indexer
 from durward.records.lines import Record, as_json
 from durward.records.queries import By, Index, Spend, Wanted

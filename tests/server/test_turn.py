@@ -7,7 +7,7 @@ import pytest
 
 from durward.calls.errors import GateError
 from durward.records.pending import ALL_KEPT, Kept
-from durward.server.turn import Turn
+from durward.server.turn import HELD_BYTES, Turn
 
 
 class Wire:
@@ -157,7 +157,7 @@ async def test_the_journals_lines_come_first() -> None:
 async def test_they_come_first_also_where_a_write_cannot_wait_for_the_turns_end(early: str) -> None:
     notes, caller, _ = guarded(ALL_KEPT)
     if early == "large":
-        caller.write(b"x" * 70_000)
+        caller.write(b"x" * (HELD_BYTES + 1))
     else:
         caller.write(b"x")
         getattr(caller, early)()
@@ -214,7 +214,7 @@ async def test_everything_else_is_the_transports_own() -> None:
 async def test_a_writer_that_never_waits_is_held_up_by_its_transport_not_by_memory() -> None:
     notes, (one,) = wires("one")
     for _ in range(20):
-        one.write(bytes(10_000))
+        one.write(bytes(HELD_BYTES // 8))
     assert len(notes) == 2
     await asyncio.sleep(0)
     assert len(notes) == 3

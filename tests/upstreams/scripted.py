@@ -9,7 +9,7 @@ from typing import Self, cast
 import pytest
 
 from durward.calls.errors import DurwardError
-from durward.calls.resource import Origin, Timeouts
+from durward.calls.origin import Origin, Timeouts
 from durward.upstreams.answer import Answer
 from durward.upstreams.connection import Body, Connection
 from durward.upstreams.pool import BOUNDS, Bounds, PooledUpstreams

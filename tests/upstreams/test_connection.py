@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from durward.calls.errors import UpstreamError
 from durward.protocols.framing import LAST_CHUNK, frame
-from durward.server.turn import Turn
+from durward.server.turn import HELD_BYTES, Turn
 from durward.upstreams.answer import UNREAD_BYTES, Answer
 from durward.upstreams.connection import INTERIM_ANSWERS, Batch, Body, Connection, Ticks, as_given
 from durward.upstreams.stale import Stale
 from tests.upstreams.scripted import GET, HEAD, LIMIT, OK, TIMEOUTS, deliver, post, turns
 
+LONG = b"x" * (HELD_BYTES + 1)
+"""What does not wait for the end of a turn."""
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -176,7 +178,7 @@ async def test_a_server_that_speaks_unasked_is_malformed() -> None:
 
 async def test_an_early_answer_to_a_request_that_is_still_leaving_is_an_answer() -> None:
     wire = Wire(Turn().upstreams)
-    call = wire.ask(post(b"x" * 100_000), b"x" * 100_000)
+    call = wire.ask(post(LONG), LONG)
     wire.deliver(OK)
     assert await read(await call) == b"ok"
 

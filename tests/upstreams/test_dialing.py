@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from durward.calls.errors import UpstreamError
-from durward.calls.resource import Origin
+from durward.calls.origin import Origin
 from durward.upstreams.connection import Connection, Ticks
 from durward.upstreams.dialing import Dialer
 from durward.upstreams.pool import PooledUpstreams

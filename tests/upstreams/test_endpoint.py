@@ -2,7 +2,7 @@
 
 import pytest
 
-from durward.calls.resource import Origin, Timeouts
+from durward.calls.origin import Origin, Timeouts
 from durward.upstreams.endpoint import read_endpoint
 
 

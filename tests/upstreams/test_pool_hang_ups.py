@@ -8,7 +8,7 @@ from unittest.mock import Mock
 import pytest
 
 from durward.calls.errors import UpstreamError
-from durward.calls.resource import Origin
+from durward.calls.origin import Origin
 from durward.upstreams.connection import Connection
 from durward.upstreams.pool import Bounds, PooledUpstreams
 from tests.upstreams.scripted import GET, LIMIT, OK, TIMEOUTS, Rig, SetClock, deliver, ok, reason, turns

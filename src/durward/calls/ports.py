@@ -6,8 +6,8 @@
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from durward.calls.origin import Origin, Timeouts
 from durward.calls.record import Closing, Opening
-from durward.calls.resource import Origin, Timeouts
 
 
 class Clock(Protocol):
@@ -78,8 +78,8 @@ class Exchange(Protocol):
     def write(self, data: bytes) -> None:
         """More of the body of an answer that has begun. Never blocks; mind `congested`."""
 
-    def pass_on(self, data: bytes) -> None:
-        """As `write`, for bytes on which no line of the journal hangs: they need not wait for it."""
+    def pass_on(self, data: bytes) -> bool:
+        """As `write`, for bytes on which no line of the journal hangs: they need not wait for it. False if `congested` now."""
 
     async def drained(self) -> None:
         """Wait until the caller has read enough. Bounded by the edge's deadline for slow readers."""

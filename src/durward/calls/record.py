@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from durward.calls.usage import Attempt, Tokens
+from durward.calls.tokens import Attempt, Tokens
 
 Outcome = Literal["ok", "refused", "failed", "cut", "unknown"]
 

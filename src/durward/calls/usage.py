@@ -2,18 +2,10 @@
 
 import msgspec
 
-
-class Tokens(msgspec.Struct, gc=False, omit_defaults=False):
-    """Disjoint token counts: a token is in exactly one of the five kinds."""
-
-    input: int = 0
-    cached_input: int = 0
-    cache_write: int = 0
-    output: int = 0
-    reasoning: int = 0
+from durward.calls.tokens import Tokens
 
 
-class Usage(msgspec.Struct, gc=False):
+class Usage:
     """What one answer used, as the provider reports it (or as estimated).
 
     `split` are parts of the five kinds that have a price of their own (`audio_input`, `image_input`, `audio_cached_input`,
@@ -21,26 +13,53 @@ class Usage(msgspec.Struct, gc=False):
     (`web_search`, `code_execution` ...: number of uses). `verbatim` is the provider's usage object, byte for byte.
     """
 
-    tokens: Tokens
-    split: dict[str, int] = {}
-    fees: dict[str, int] = {}
-    service_tier: str = ""
-    verbatim: msgspec.Raw | None = None
-    estimated: bool = False
+    __slots__ = ("estimated", "fees", "service_tier", "split", "tokens", "verbatim")
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        split: dict[str, int] | None = None,
+        fees: dict[str, int] | None = None,
+        service_tier: str = "",
+        verbatim: msgspec.Raw | None = None,
+        *,
+        estimated: bool = False,
+    ) -> None:
+        self.tokens = tokens
+        self.split = {} if split is None else split
+        self.fees = {} if fees is None else fees
+        self.service_tier = service_tier
+        self.verbatim = verbatim
+        self.estimated = estimated
+
+    def _told(self) -> tuple[Tokens, dict[str, int], dict[str, int], str, bytes | None, bool]:
+        verbatim = None if self.verbatim is None else bytes(self.verbatim)
+        return self.tokens, self.split, self.fees, self.service_tier, verbatim, self.estimated
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Usage) and self._told() == other._told()
+
+    def __hash__(self) -> int:
+        raise TypeError("a Usage grows while it is read")
+
+    def __repr__(self) -> str:
+        return f"Usage{self._told()!r}"
 
 
-class Cost(msgspec.Struct, frozen=True, gc=False):
+class Cost:
     """Cost in integer nano-dollars, rounded up once; None with `partial` when a kind, fee or price is not known."""
 
-    nano: int | None
-    partial: bool = False
+    __slots__ = ("nano", "partial")
 
+    def __init__(self, nano: int | None, partial: bool = False) -> None:
+        self.nano = nano
+        self.partial = partial
 
-class Attempt(msgspec.Struct, gc=False, omit_defaults=True):
-    """One try of one target: what was tried and how it ended. `status` 0: no answer came."""
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Cost) and self.nano == other.nano and self.partial == other.partial
 
-    provider: str
-    model: str = ""
-    status: int = 0
-    reason: str = ""
-    duration_ms: float = 0.0
+    def __hash__(self) -> int:
+        return hash((self.nano, self.partial))
+
+    def __repr__(self) -> str:
+        return f"Cost({self.nano}, {self.partial})"

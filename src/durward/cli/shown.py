@@ -5,7 +5,7 @@ import unicodedata
 from rich.text import Text
 
 from durward.calls.errors import DENIED_BY_RULE, REASONS
-from durward.calls.usage import Tokens
+from durward.calls.tokens import Tokens
 from durward.records.lines import Record
 from durward.records.queries import SHORT
 

@@ -6,7 +6,7 @@ import typer
 from rich.text import Text
 
 from durward.calls.errors import CallerError
-from durward.calls.usage import Tokens
+from durward.calls.tokens import Tokens
 from durward.cli import shown
 from durward.cli.listing import AsJson, Column, Grid, Since, Where, data_dir_of, fresh_index, moment, tell, terminal
 from durward.records.lines import as_json

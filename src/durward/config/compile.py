@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from durward.calls.resource import Timeouts
+from durward.calls.origin import Timeouts
 from durward.config import schema
 from durward.config.check import check
 from durward.config.explain import explain

@@ -4,7 +4,8 @@ from typing import Literal
 
 import msgspec
 
-from durward.calls.resource import Effect, Timeouts
+from durward.calls.origin import Timeouts
+from durward.calls.resource import Effect
 
 ProtocolName = Literal["openai", "anthropic", "gemini", "demo"]
 

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from durward.calls.resource import Timeouts
+from durward.calls.origin import Timeouts
 from durward.config.settings import Credential, ProtocolName, Provider, Rule, Selector, Settings
 
 LISTEN = "127.0.0.1:7300"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from durward.calls.errors import GateError
-from durward.calls.resource import Origin
+from durward.calls.origin import Origin
 from durward.config.settings import Credential
 from durward.credentials.references import resolve
 

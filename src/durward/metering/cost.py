@@ -7,7 +7,8 @@ is known or not, and one that was makes the whole cost unknown: it is never coun
 from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 
-from durward.calls.usage import Cost, Tokens, Usage
+from durward.calls.tokens import Tokens
+from durward.calls.usage import Cost, Usage
 
 KINDS = ("input", "cached_input", "cache_write", "output", "reasoning")
 STANDARD_TIERS = ("", "default", "standard", "on_demand")

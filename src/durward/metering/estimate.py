@@ -1,6 +1,7 @@
 """Usage guessed from bytes, for answers whose provider told nothing."""
 
-from durward.calls.usage import Tokens, Usage
+from durward.calls.tokens import Tokens
+from durward.calls.usage import Usage
 
 BYTES_PER_TOKEN = 4
 

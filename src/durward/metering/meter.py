@@ -5,7 +5,8 @@ from typing import Protocol
 
 from durward.calls.record import Closing
 from durward.calls.resource import Action
-from durward.calls.usage import Tokens, Usage
+from durward.calls.tokens import Tokens
+from durward.calls.usage import Usage
 from durward.metering.estimate import estimate_usage
 from durward.metering.prices import Price
 from durward.protocols.wire import ModelRequest

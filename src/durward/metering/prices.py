@@ -2,7 +2,6 @@
 
 import re
 from collections import OrderedDict
-from typing import NamedTuple
 
 from durward.calls.patterns import matches
 from durward.calls.ports import Clock
@@ -18,11 +17,18 @@ KEPT = 4_096
 """Prices kept, the least recently used go first. Names behind a wildcard are the caller's, so there is no end of them."""
 
 
-class Kept(NamedTuple):
-    """A price, and the Unix time until which it holds (None: for good)."""
+class Kept:
+    """A price, and the Unix time until which it holds (None: for good). A value: never changed."""
 
-    price: Price | None
-    until: float | None
+    __slots__ = ("price", "until")
+
+    def __init__(self, price: Price | None, until: float | None) -> None:
+        self.price = price
+        self.until = until
+
+    def holds(self, clock: Clock) -> bool:
+        """Whether it holds still."""
+        return self.until is None or clock.time() < self.until
 
 
 class Prices:
@@ -39,14 +45,18 @@ class Prices:
 
     def of(self, provider: str, upstream_model: str, resource: str) -> Price | None:
         """What a model costs at a provider, now; `resource` is the name the caller used. None where nobody states a price."""
+        return self.kept(provider, upstream_model, resource).price
+
+    def kept(self, provider: str, upstream_model: str, resource: str) -> Kept:
+        """The same, for whoever keeps it as long as it holds."""
         key = (provider, upstream_model, resource)
         kept = self._kept.get(key)
-        if kept is None or (kept.until is not None and self._clock.time() >= kept.until):
+        if kept is None or not kept.holds(self._clock):
             kept = self._kept[key] = self._find(provider, upstream_model, resource)
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
-        return kept.price
+        return kept
 
     def _find(self, provider: str, upstream_model: str, resource: str) -> Kept:
         override = self._override((resource, f"model/{provider}/{upstream_model}"))

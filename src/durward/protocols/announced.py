@@ -1,11 +1,8 @@
-"""What callers announce about themselves in headers: session, trace, tags, client. Recorded as claimed, never as authority."""
-
-import re
+"""What callers announce about themselves in headers: session, tags, client. Recorded as claimed, never as authority."""
 
 import msgspec
 
 SESSION_FIELDS = (b"durward-session", b"x-claude-code-session-id", b"session-id", b"session_id")
-TRACEPARENT = re.compile(rb"00-((?!0{32})[0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-[0-9a-f]{2}")
 TAGS_LIMIT = 10
 TAG_LENGTH = 64
 TEXT_LENGTH = 128
@@ -24,15 +21,6 @@ def read_announced(fields: dict[bytes, bytes]) -> Announced:
     session = next((fields[name] for name in SESSION_FIELDS if name in fields), b"")
     tags = read_tags(fields[b"durward-tags"]) if b"durward-tags" in fields else {}
     return Announced(plain(session), tags, plain(fields.get(b"user-agent", b"")))
-
-
-def read_trace(fields: dict[bytes, bytes]) -> tuple[str, str]:
-    """Trace id and parent span in hex (W3C Trace Context §3.2), empty where none came."""
-    header = fields.get(b"traceparent")
-    if header is None:
-        return "", ""
-    found = TRACEPARENT.fullmatch(header)
-    return (found[1].decode(), found[2].decode()) if found is not None else ("", "")
 
 
 def plain(value: bytes) -> str:

@@ -78,7 +78,7 @@ class AnthropicStream(EventReader):
         if reported is None:
             return
         self._reported = reported if self._reported is None else merge(self._reported, reported)
-        self.usage = to_usage(self._reported, raw, self._asks_hour_cache)
+        self._usage = to_usage(self._reported, raw, self._asks_hour_cache)
 
     def _asks_hour_cache(self) -> bool:
         return asks_hour_cache(self._request)

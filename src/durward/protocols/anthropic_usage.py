@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from durward.calls.usage import Tokens, Usage
+from durward.calls.tokens import Tokens
+from durward.calls.usage import Usage
 from durward.protocols.members import UNREADABLE
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]

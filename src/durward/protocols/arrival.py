@@ -2,25 +2,34 @@
 
 from collections.abc import Callable
 
-import msgspec
-
 from durward.calls.ports import RequestHead
 from durward.protocols.addresses import Address, Query, Route, read_path, read_query, read_route, split_target
 from durward.protocols.speakers import PROTOCOLS, Speaker, speaker_of
 from durward.protocols.wire import ModelProtocol, Wire
 
 
-class Arrival(msgspec.Struct, gc=False):
+class Arrival:
     """A call as far as its head tells. `route` is None for the doors that no model wire serves."""
 
-    address: Address
-    query: Query
-    route: Route | None
-    protocol: ModelProtocol | None
-    """Reads the body; None unless the route is inference."""
-    speaker: Speaker
-    place: str = ""
-    """Method, wire and request-target without the key: two arrivals at one place ask for the same, but for their bodies."""
+    __slots__ = ("address", "place", "protocol", "query", "route", "speaker")
+
+    def __init__(
+        self,
+        address: Address,
+        query: Query,
+        route: Route | None,
+        protocol: ModelProtocol | None,
+        speaker: Speaker,
+        place: str = "",
+    ) -> None:
+        self.address = address
+        self.query = query
+        self.route = route
+        self.protocol = protocol
+        """Reads the body; None unless the route is inference."""
+        self.speaker = speaker
+        self.place = place
+        """Method, wire and request-target without the key: two arrivals at one place ask for the same, but for their bodies."""
 
 
 def read_arrival(head: RequestHead, wire_of: Callable[[str], Wire | None]) -> Arrival:

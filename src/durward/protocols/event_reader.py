@@ -2,10 +2,9 @@
 
 from typing import Final
 
-from durward.calls.usage import Usage
 from durward.protocols.likeness import Likeness, learn
 from durward.protocols.sse import EventSplitter, Piece, Unread, content_of
-from durward.protocols.wire import ObjectId
+from durward.protocols.wire import StreamReader
 
 BEGUN: Final = 4096
 """The beginning of an event up to so many bytes is looked at anew when more of it has come."""
@@ -13,8 +12,8 @@ PATIENCE: Final = 64
 """At most every so many events that were read in full, one is learnt from."""
 
 
-class EventReader:
-    """The part of a `StreamReader` that the wires share; a wire's own reader says what each event means.
+class EventReader(StreamReader):
+    """What readers of server-sent events share; a wire's own reader says what each event means.
 
     Bytes come out as they came in, but for the events that `see` drops. Events that are like an earlier one are not read: they are
     released, and their text is counted.
@@ -22,18 +21,10 @@ class EventReader:
 
     __slots__ = (
         *("_alike", "_begun", "_held", "_learnt", "_learnt_model", "_over", "_passing", "_skip", "_splitter", "_tries"),
-        *("ended", "error", "finished", "model", "objects", "text_bytes", "unread", "usage"),
     )
 
     def __init__(self) -> None:
-        self.usage: Usage | None = None
-        self.model = ""
-        self.text_bytes = 0
-        self.objects: list[ObjectId] = []
-        self.ended = False
-        self.finished = False
-        self.error = ""
-        self.unread = 0
+        super().__init__()
         self._splitter = EventSplitter()
         self._held: list[bytes] = []
         self._over = False

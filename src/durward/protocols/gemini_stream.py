@@ -16,7 +16,7 @@ from durward.protocols.gemini_shapes import NOTHING, Bare, Candidate, Chunk
 from durward.protocols.gemini_usage import Grounding, grounding_fees, read_usage
 from durward.protocols.members import UNREADABLE, size
 from durward.protocols.sse import BOUND, EventSplitter, Piece, Unread, data_of
-from durward.protocols.wire import ObjectId
+from durward.protocols.wire import StreamReader
 
 __all__ = ["NOTHING", "GeminiStream", "read_chunk", "text_bytes_of"]
 
@@ -55,8 +55,8 @@ def text_bytes_of(candidate: Candidate) -> int:
     return count
 
 
-class GeminiStream:
-    """A `StreamReader`. What cannot be read passes and is simply not counted."""
+class GeminiStream(StreamReader):
+    """Follows Gemini's streams, server-sent events and arrays. What cannot be read passes and is simply not counted."""
 
     __slots__ = (
         "_array",
@@ -70,17 +70,10 @@ class GeminiStream:
         "_settled",
         "_shown",
         "_splitter",
-        "_usage",
-        "ended",
-        "error",
-        "finished",
-        "model",
-        "objects",
-        "text_bytes",
-        "unread",
     )
 
     def __init__(self) -> None:
+        super().__init__()
         self._splitter: EventSplitter | ArraySplitter | None = None
         self._array = False
         self._begun = b""
@@ -92,14 +85,6 @@ class GeminiStream:
         self._finished: dict[int, bool] = {}
         self._groundings: dict[int, Grounding] = {}
         self._reported = NOTHING
-        self._usage: Usage | None = None
-        self.model = ""
-        self.text_bytes = 0
-        self.objects: list[ObjectId] = []
-        self.ended = False
-        self.finished = False
-        self.error = ""
-        self.unread = 0
 
     @property
     def usage(self) -> Usage | None:

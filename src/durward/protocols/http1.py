@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from durward.calls.errors import CallerError
 from durward.calls.ports import RequestHead
 from durward.protocols.framing import FIELD_VALUE, TOKEN
+from durward.protocols.trace import is_trace
 
 HEAD_BYTES: Final = 32 * 1024
 LINE_BYTES: Final = 8 * 1024
@@ -30,7 +31,6 @@ _head_begun = re.compile(rb"(?:[\t\x20-\x7e\x80-\xff]|\r\n)*+\r?").fullmatch
 _PORT = rb"(?::(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
 _host = re.compile(rb"(?:[A-Za-z0-9_][A-Za-z0-9._-]{,254}+|\[[0-9A-Fa-f:.]{2,45}+\])%b" % _PORT).fullmatch
 _varying = re.compile(rb"(?<=\r\n)(content-length|traceparent):[\t ]*+([!-~]++)(?=\r)", re.IGNORECASE).finditer
-_trace = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}").fullmatch
 _VARYING_BYTES: Final = 64
 _absolute_form = re.compile(rb"(?i:https?)://([^/?]*+)(.*+)").fullmatch
 
@@ -330,9 +330,10 @@ class Repeatable:
                     return None
                 length = int(value)
             elif value != fields[b"traceparent"]:
-                if _trace(value) is None:
+                if not is_trace(value):
                     return None
-                fields = {**fields, b"traceparent": value}
+                fields = fields.copy()
+                fields[b"traceparent"] = value
         end = at + len(self._rest)
         if data[at:end] != self._rest:
             return None
@@ -348,7 +349,7 @@ def repeatable(data: bytes, end: int, head: RequestHead, manner: Manner) -> Repe
     values = sorted(
         (match.start(2), match.end(2), match[1].lower())
         for match in _varying(data, 0, end)
-        if match[1].lower() == b"content-length" or _trace(match[2]) is not None
+        if match[1].lower() == b"content-length" or is_trace(match[2])
     )
     names = [name for _, _, name in values]
     if sorted(names) not in ([b"content-length"], [b"content-length", b"traceparent"]):

@@ -5,11 +5,17 @@ Content-Length beside Transfer-Encoding, lengths that differ, any coding but `ch
 """
 
 import re
-from functools import lru_cache
+from collections.abc import Callable
 from typing import Final
 
 from durward.calls.errors import UpstreamError
 from durward.protocols.framing import FIELD_VALUE, TOKEN
+
+edges: Callable[[bytes, bytes], tuple[int, ...] | None] | None
+try:
+    from durward.protocols._heads import edges
+except ImportError:
+    edges = None
 
 HEAD_BYTES: Final = 32 * 1024
 HEAD_LINES: Final = 200
@@ -32,13 +38,14 @@ _DROPPED = frozenset(
 _plain: set[bytes] = set()
 """Names, as they were spelled, that only pass on. Learned, since an upstream spells its names alike in every answer."""
 _PLAIN_BOUND: Final = 1024
+LONGEST_NAME: Final = 255
+"""Longer names are not learned."""
 MOST_USE: Final = 8
 """So many heads of other names, less those of the known ones between them, and the known names are forgotten."""
 
 _STATUS_LINE = rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*+)?+\r\n"
 _head = re.compile(rb"%b((?:%b:%b\r\n)*+)\r\n" % (_STATUS_LINE, TOKEN, FIELD_VALUE)).match
 _head_begun = re.compile(rb"(?:[^\r\n\x00]|\r\n)*+\r?").fullmatch
-_length = re.compile(rb"[0-9]{1,18}").fullmatch
 _idle_seconds = re.compile(rb"(?:^|[,\t ])timeout=([0-9]{1,6})(?:$|[,\t ])").search
 
 
@@ -66,11 +73,11 @@ class AnswerHead:
 
 
 class Recurring:
-    """The names of a connection's last valid heads, as one grammar of their own.
+    """The names of a connection's last valid heads.
 
-    An upstream's answers differ in values, hardly ever in names. Names that have come twice running become a pattern that matches
-    heads with just these names, in this order and spelling, and says with one match which values are read and which bytes pass on; any
-    other head is read in full. New names are learned only when the old ones have not been of use.
+    An upstream's answers differ in values, hardly ever in names. Names that have come twice running become a shape: heads with just
+    these names, in this order and spelling, are walked once, and what is read and what passes on is known beforehand; any other head is
+    read in full. New names are learned only when the old ones have not been of use. Where `_heads.c` is not built, nothing is learned.
     """
 
     __slots__ = ("_names", "_shape", "_use")
@@ -85,9 +92,11 @@ class Recurring:
         if self._use:
             self._use -= 1
             return
+        if edges is None:
+            return
         names = [line[: line.index(b":")] for line in lines]
-        if names == self._names:
-            self._shape = shape_of(tuple(names))
+        if names == self._names and all(len(name) <= LONGEST_NAME for name in names):
+            self._shape = Shape(names)
             self._use = MOST_USE
         self._names = names
 
@@ -103,69 +112,55 @@ class Recurring:
 
 
 class Shape:
-    """The grammar of all heads that have these names in this order, and what is to be done with each."""
+    """All heads that have these names in this order, and what is to be done with each line.
 
-    __slots__ = ("_cookies", "_forward", "_framing", "_match", "_read")
+    `_heads.c` tells two numbers, then where certain lines begin, the blank line last: lines are known here by their place in that list.
+    """
 
-    def __init__(self, names: tuple[bytes, ...]) -> None:
-        self._forward: list[int] = []
-        self._cookies: list[int] = []
-        self._read: list[tuple[int, bytes]] = []
-        self._framing: list[tuple[int, bytes]] = []
-        pattern = [_STATUS_LINE]
-        group = 2
-        passing = False  # inside a group of lines that pass on
-        for name in names:
-            lower = name.lower()
-            passes = lower not in _FRAMING and lower != b"set-cookie" and not _is_dropped(lower)
-            if passes != passing:
-                pattern.append(b"(" if passes else b")")
-                passing = passes
-                if passes:
-                    group += 1
-                    self._forward.append(group)
-            value = FIELD_VALUE
-            if lower in READ or lower in _FRAMING:
-                group += 1
-                (self._read if passes else self._framing).append((group, lower))
-                value = b"(%b)" % FIELD_VALUE
-            line = b"%b:%b\r\n" % (re.escape(name), value)
-            if lower == b"set-cookie":
-                group += 1
-                self._cookies.append(group)
-                line = b"(%b)" % line
-            pattern.append(line)
-        pattern.append(b")\r\n" if passing else b"\r\n")
-        self._match = re.compile(b"".join(pattern)).match
+    __slots__ = ("_cookies", "_forward", "_framing", "_names", "_read")
+
+    def __init__(self, names: list[bytes]) -> None:
+        lowered = [name.lower() for name in names]
+        last = len(names)
+        passing = [_passes_on(name) for name in lowered]
+        changes = [at for at in range(last + 1) if (at < last and passing[at]) != (at > 0 and passing[at - 1])]
+        looked_into = [
+            at for at, name in enumerate(lowered) if name in READ or name in _FRAMING or name == b"set-cookie"
+        ]
+        told = sorted({last, *changes, *looked_into, *(at + 1 for at in looked_into)})
+        place = {line: 2 + at for at, line in enumerate(told)}
+        self._names = b"".join([bytes([len(name), at in place]) + name for at, name in enumerate(names)])
+        self._forward = [(place[changes[at]], place[changes[at + 1]]) for at in range(0, len(changes), 2)]
+        self._cookies = [(place[at], place[at + 1]) for at in looked_into if lowered[at] == b"set-cookie"]
+        values = [(place[at], len(names[at]) + 1, lowered[at]) for at in looked_into]
+        self._read = [value for value in values if value[2] in READ]
+        self._framing = [value for value in values if value[2] in _FRAMING]
 
     def read(self, data: bytes, asked_head: bool) -> AnswerHead | None:
         """A head of this shape, None where it is none. Raises as `read_head`."""
-        match = self._match(data, 0, HEAD_BYTES)
-        if match is None:
+        found = edges(data, self._names) if edges is not None else None
+        if found is None or found[-1] > HEAD_BYTES - 2:
             return None
-        groups = match.groups()
         fields: dict[bytes, bytes] = {}
         framing: dict[bytes, bytes] = {}
-        for group, name in self._read:
-            _combine(fields, name, groups[group - 1])
-        for group, name in self._framing:
-            _combine(framing, name, groups[group - 1])
-        forward = _joined(groups, self._forward)
-        answer = AnswerHead(int(groups[1]), fields, forward, groups[0] == b"1", match.end())
+        for line, behind, name in self._read:
+            _combine(fields, name, data[found[line] + behind : found[line + 1] - 2])
+        for line, behind, name in self._framing:
+            _combine(framing, name, data[found[line] + behind : found[line + 1] - 2])
+        answer = AnswerHead(found[1], fields, _joined(data, found, self._forward), found[0] == 1, found[-1] + 2)
         if self._cookies:
-            answer.cookies = _joined(groups, self._cookies)
+            answer.cookies = _joined(data, found, self._cookies)
         _decide(answer, framing, asked_head)
         return answer
 
 
-def _joined(groups: tuple[bytes, ...], places: list[int]) -> bytes:
-    return groups[places[0] - 1] if len(places) == 1 else b"".join([groups[place - 1] for place in places])
+def _passes_on(name: bytes) -> bool:
+    return name not in _FRAMING and name != b"set-cookie" and not _is_dropped(name)
 
 
-@lru_cache(maxsize=64)
-def shape_of(names: tuple[bytes, ...]) -> Shape:
-    """The shape that these names make. A pattern takes a millisecond to compile, and connections of one upstream share it."""
-    return Shape(names)
+def _joined(data: bytes, found: tuple[int, ...], spans: list[tuple[int, int]]) -> bytes:
+    pieces = [data[found[first] : found[behind]] for first, behind in spans]
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def malformed(what: str) -> UpstreamError:
@@ -281,10 +276,10 @@ def _decide_framing(answer: AnswerHead, framing: dict[bytes, bytes], asked_head:
 
 def _read_length(said: bytes) -> int:
     """A Content-Length; the same length said more than once is one (RFC 9110 §8.6)."""
-    if b"," in said:
+    if not said.isdigit():
         lengths = {part.strip() for part in said.split(b",")}
         said = lengths.pop() if len(lengths) == 1 else b""
-    if not _length(said):
+    if not said.isdigit() or len(said) > 18:
         raise malformed("its Content-Length is no number, or several")
     return int(said)
 

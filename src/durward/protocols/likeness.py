@@ -184,7 +184,9 @@ def _weighed(between: list[bytes], numbers: list[bool], weigh: Callable[[bytes],
             return None
         places.append(_Place(number, counted, between[at + 1]))
     # Where one text stands for another, the sum is less than its parts.
-    if weigh(_filled(between, every)) - same != len(_PROBE) * sum(place.counted for place in places):
+    if len(numbers) > 1 and weigh(_filled(between, every)) - same != len(_PROBE) * sum(
+        place.counted for place in places
+    ):
         return None
     return Likeness(between[0], places, same)
 
@@ -200,6 +202,6 @@ def _is_plain(event: bytes) -> bool:
     lines = event.count(b"\n")
     if not (event.startswith(b"data: ") and lines == 2) and not (event.startswith(b"event: ") and lines == 3):
         return False
-    if b"\r" in event:
+    if event.find(b"\r") >= 0:
         return event.endswith(b"\r\n\r\n") and event.count(b"\r") == event.count(b"\r\n") == lines
     return event.endswith(b"\n\n")

@@ -101,7 +101,7 @@ class ChatReader(EventReader):
         if usage is not None:
             if self._cited:
                 usage.fees.setdefault(SEARCH_FEE, 1)
-            self.usage = usage
+            self._usage = usage
 
     def _check(self, event: bytes, text: bytes) -> None:
         """End at an error: a chunk that holds one, or an event of that name."""
@@ -118,7 +118,7 @@ class ChatReader(EventReader):
         choices = told.get("choices")
         usage = usage_of(told)
         if usage is not None:
-            self.usage = usage
+            self._usage = usage
         if not isinstance(choices, list) or not choices:
             return not self.ended and (usage is None or not self._hide)
         self.text_bytes += len(text)

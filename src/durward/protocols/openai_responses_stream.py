@@ -5,7 +5,8 @@ from typing import Final
 
 import msgspec
 
-from durward.calls.usage import Tokens, Usage
+from durward.calls.tokens import Tokens
+from durward.calls.usage import Usage
 from durward.protocols.event_reader import EventReader
 from durward.protocols.likeness import length_of
 from durward.protocols.members import UNREADABLE
@@ -106,7 +107,7 @@ class ResponseReader(EventReader):
     def __init__(self, stored: bool, background: bool) -> None:
         super().__init__()
         if background:
-            self.usage = used_later()
+            self._usage = used_later()
         self._stored = stored
         self._known: set[ObjectId] = set()
 
@@ -159,7 +160,7 @@ class ResponseReader(EventReader):
         if told.model:
             self.model = told.model
         if told.usage is not NOTHING:
-            self.usage = used_by(told) or self.usage
+            self._usage = used_by(told) or self._usage
 
     def _ends(self, name: str, text: bytes) -> bool:
         if name not in TERMINAL and (name or not loosely(text).get("error")):
@@ -178,7 +179,7 @@ class ResponseReader(EventReader):
         told = loosely(text)
         response = told.get("response")
         if isinstance(response, dict):
-            self.usage = usage_of(response) or self.usage
+            self._usage = usage_of(response) or self._usage
         elif isinstance(told.get("delta"), str):
             self.text_bytes += len(text)
         name = told.get("type")

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-from durward.calls.usage import Tokens, Usage
+from durward.calls.tokens import Tokens
+from durward.calls.usage import Usage
 from durward.protocols.members import UNREADABLE
 from durward.protocols.openai_usage_shapes import Details, Reported
 
@@ -176,8 +177,10 @@ def _kept(raw: msgspec.Raw) -> msgspec.Raw | None:
             text.decode()
         except UnicodeDecodeError:
             return None
-    if _LF in text or _CR in text:
-        text = text.replace(b"\n", b"").replace(b"\r", b"")
+    if _LF in text:
+        text = text.replace(b"\n", b"")
+    if _CR in text:
+        text = text.replace(b"\r", b"")
     return msgspec.Raw(text)
 
 

@@ -5,7 +5,7 @@ from durward.calls.errors import DurwardError, GateError
 from durward.calls.ports import Clock, Journal, UpstreamAnswer
 from durward.calls.record import Closing, Opening, Outcome
 from durward.calls.resource import Resource, Target
-from durward.calls.usage import Attempt
+from durward.calls.tokens import Attempt
 from durward.protocols.wire import ModelRequest
 
 ID_LENGTH = 128

@@ -5,7 +5,7 @@ Only these members are decoded, in whatever order they stand: a line has three t
 
 import msgspec
 
-from durward.calls.usage import Tokens
+from durward.calls.tokens import Tokens
 
 NO_TAGS = msgspec.Raw(b"")
 PLACE_BITS = 24

@@ -394,7 +394,7 @@ def unknown(call: str, reserved: int | None) -> bytes:
 
 def _closing(closing: Closing) -> bytes:
     members = _encode(closing)[1:-1]
-    if closing.usage is not None and (b"\n" in members or b"\r" in members):
+    if closing.usage is not None and (members.find(b"\n") >= 0 or members.find(b"\r") >= 0):
         # Only between the tokens of the provider's usage object; a line must not have them.
         members = members.replace(b"\n", b" ").replace(b"\r", b" ")
     return members

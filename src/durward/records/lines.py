@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from durward.calls.usage import Attempt, Tokens
+from durward.calls.tokens import Attempt, Tokens
 
 NO_OBJECT = msgspec.Raw(b"{}")
 NO_LIST = msgspec.Raw(b"[]")

@@ -8,7 +8,7 @@ from zlib import crc32
 
 import msgspec
 
-from durward.calls.usage import Tokens
+from durward.calls.tokens import Tokens
 from durward.records.halves import NO_TAGS, Beginning, Ending, Half, Refusal
 
 Facts = tuple[str, str, str, bool]

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from durward.calls.usage import Tokens
+from durward.calls.tokens import Tokens
 from durward.records import layout
 from durward.records.lines import Began, Ended, Record, Refused, read_line, record
 from durward.records.merging import Packed, amounts, block_of, key_of, packed_keys, unpacked

@@ -153,7 +153,7 @@ class CallerExchange:
         begun = STATUS_LINES[status] + lines
         parts = [begun]
         # An upstream's own Date stands near the top; ours is added where there is none (RFC 9110 §6.6.1).
-        if b"\nDate:" not in begun and b"\ndate:" not in begun:
+        if begun.find(b"\nDate:") < 0 and begun.find(b"\ndate:") < 0:
             parts.append(self._carrier.date)
         if not self.persistent:
             parts.append(LAST_ANSWER)
@@ -179,12 +179,13 @@ class CallerExchange:
                 raise GateError("An answer is longer than its head says.")
         self._transport.write(data)
 
-    def pass_on(self, data: bytes) -> None:
-        """As `write`, for the middle of a stream: nothing has to be written down before it leaves."""
+    def pass_on(self, data: bytes) -> bool:
+        """As `write`, for the middle of a stream: nothing has to be written down before it leaves. False if `congested` now."""
         if self._framing == CHUNKED and self._open and data:
             self._transport.pass_on(frame(data))
         else:
             self.write(data)
+        return not self.congested
 
     async def drained(self) -> None:
         """Wait until the caller has read enough; a caller that reads nothing for too long is cut off, and the call with it."""

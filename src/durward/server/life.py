@@ -17,6 +17,8 @@ from durward.server.edge import Edge
 from durward.server.pair import Message, Pair, join
 
 DRAIN_SECONDS = 10.0
+UNCOLLECTED = 20_000
+"""Objects that calls may have made and not given back before the collector looks for cycles: hundreds of calls at once have so many."""
 
 Obey = Callable[[Message], Awaitable[Message]]
 
@@ -47,6 +49,7 @@ class Life:
         # All that the start has made stays for the life of the process: out of the collector's sight with it.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(UNCOLLECTED)
         pair.send({"event": "ready"})
 
     async def leaving(self) -> float:

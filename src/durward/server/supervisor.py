@@ -80,8 +80,7 @@ class Supervisor:
         return 0 if stopped.done() else 1
 
     async def _become_ready(self, stopped: "asyncio.Future[Any]") -> bool:
-        """Start the children. False where a vital one ends at once, or a signal comes first."""
-        self._office.start()
+        """Start the children, those first that calls wait for. False where one of these ends at once, or a signal comes first."""
         vital = [self._gate] if self._demo is None else [self._gate, self._demo]
         self._kept = [child.start() for child in vital]
         ready = asyncio.ensure_future(_all_ready(vital))
@@ -89,7 +88,9 @@ class Supervisor:
         await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
         if not ready.done():
             ready.cancel()
-        return ready.done() and not ready.cancelled()
+            return False
+        self._office.start()
+        return True
 
     async def _play(self, show: int, stopped: "asyncio.Future[Any]") -> int | None:
         """Let the demo's show run. Its exit code, None where it was cut short by a stop."""

@@ -12,8 +12,11 @@ from typing import Any, Protocol, cast
 from durward.calls.errors import GateError
 from durward.records.pending import ALL_KEPT, Kept
 
-HELD_BYTES = 64 * 1024
-"""A socket's pieces wait only up to this size, so that its transport can say when it has enough."""
+HELD_BYTES = 256 * 1024
+"""A socket's pieces wait only up to this size, so that its transport can say when it has enough. A long prompt is smaller: it would
+have the journal write its line alone."""
+JOINED_BYTES = 64 * 1024
+"""Up to this size pieces cost less copied into one than handed over one by one."""
 
 
 class Turn:
@@ -144,8 +147,7 @@ class Batched:
             return
         if len(pieces) == 1:
             self._transport.write(pieces[0])
-        elif held <= HELD_BYTES:
-            # Small pieces cost less copied into one than handed over one by one.
+        elif held <= JOINED_BYTES:
             self._transport.write(b"".join(pieces))
         else:
             self._transport.writelines(pieces)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, Protocol, cast
 
 from durward.calls.errors import CallerError, GateError, UpstreamError
-from durward.calls.resource import Timeouts
+from durward.calls.origin import Timeouts
 from durward.protocols.framing import LAST_CHUNK, Chunks, Counted, FramingError, UntilClose, frame
 from durward.protocols.http1_answer import AnswerHead, Recurring, malformed, read_head
 from durward.upstreams.answer import Answer

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from durward.calls.errors import UpstreamError
-from durward.calls.resource import Origin
+from durward.calls.origin import Origin
 from durward.upstreams.connection import Connection
 from durward.upstreams.resolution import Names
 from durward.upstreams.tls import upstream_tls

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from durward.calls.resource import Origin, Timeouts
+from durward.calls.origin import Origin, Timeouts
 
 PORTS = {"http": 80, "https": 443}
 IDENTITY = b"Accept-Encoding: identity\r\n"

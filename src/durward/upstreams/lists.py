@@ -1,8 +1,8 @@
 """Asking a provider for its own list of models."""
 
 from durward.calls.errors import UpstreamError
+from durward.calls.origin import Timeouts
 from durward.calls.ports import Upstreams
-from durward.calls.resource import Timeouts
 from durward.protocols.addresses import join
 from durward.protocols.speakers import LISTINGS
 from durward.protocols.wire import Wire

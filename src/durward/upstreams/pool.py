@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from durward.calls.errors import GateError, UpstreamError
+from durward.calls.origin import Origin, Timeouts
 from durward.calls.ports import Clock
-from durward.calls.resource import Origin, Timeouts
 from durward.upstreams.answer import Answer
 from durward.upstreams.connection import TICK, Batch, Body, Connection, Ticks, as_given
 from durward.upstreams.dialing import Dialer, Factory, unreachable

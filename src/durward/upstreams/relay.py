@@ -50,11 +50,6 @@ class Pulse:
             relay.beat(now)
 
 
-def _unread(data: bytes) -> bytes:
-    """No stream is followed."""
-    return data
-
-
 class Relay:
     """Counts what went to the caller: `bytes_out` of body.
 
@@ -63,7 +58,6 @@ class Relay:
     """
 
     __slots__ = (
-        "_feed",
         "_followed",
         "_held",
         "_pass_on",
@@ -81,9 +75,7 @@ class Relay:
         self.reader: StreamReader | None = None
         self._pulse = pulse
         self._followed: StreamReader | None = None
-        # Looked up once: the reader and the exchange are asked again with every piece.
-        self._feed: Callable[[bytes], bytes] = _unread
-        self._pass_on = exchange.pass_on
+        self._pass_on = exchange.pass_on  # looked up once: it is asked again with every piece
         self._spoke = True  # since the last beat
         self._since = 0.0  # when the silence was noticed first
         self._held = b""  # of a stream: what may be released once that is done for which it has stopped
@@ -102,11 +94,7 @@ class Relay:
         Raises UpstreamError: of the upstream's connection, or `upstream_cut` where the stream ended before its content did.
         """
         self.exchange.begin(answer.status, lines, None)
-        self.reader = reader
-        self._followed = reader
-        self._feed = reader.feed
-        self._spoke = True
-        self._pulse.watch(self)
+        self._follow(reader)
         try:
             try:
                 while await answer.pour(self._passes):
@@ -132,19 +120,26 @@ class Relay:
         finally:
             self._pulse.forget(self)
 
+    def _follow(self, reader: StreamReader) -> None:
+        # Apart from `stream`: where it is assigned, types take `reader` for what it is then, whatever happens meanwhile.
+        self.reader = reader
+        self._followed = reader
+        self._spoke = True
+        self._pulse.watch(self)
+
     def _passes(self, data: bytes) -> bool:
         """One piece of a stream; False where something must be done first that takes a task: claim, settle, or wait for the caller."""
         reader = self._followed
         assert reader is not None
         self._spoke = True
-        released = self._feed(data)
+        released = reader.feed(data)
         if reader.ended or reader.objects:
             self._held = released
             return False
-        if released:
-            self.bytes_out += len(released)
-            self._pass_on(released)
-        return not self.exchange.congested
+        if not released:
+            return True
+        self.bytes_out += len(released)
+        return self._pass_on(released)
 
     def beat(self, now: float) -> None:
         """A second has passed: keep a silent stream alive. Silence is counted from the first beat that finds it."""

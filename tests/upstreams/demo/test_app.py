@@ -163,8 +163,9 @@ class OneExchange:
     def write(self, data: bytes) -> None:
         self.written += data
 
-    def pass_on(self, data: bytes) -> None:
+    def pass_on(self, data: bytes) -> bool:
         self.write(data)
+        return True
 
     async def drained(self) -> None:
         return
