@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from durward.calls.errors import UpstreamError
 from durward.protocols.framing import LAST_CHUNK, frame
-from durward.server.turn import HELD_BYTES, Turn
+from durward.server.turn import ASKED_BYTES, Turn
 from durward.upstreams.answer import UNREAD_BYTES, Answer
 from durward.upstreams.connection import INTERIM_ANSWERS, Batch, Body, Connection, Ticks, as_given
 from durward.upstreams.stale import Stale
 from tests.upstreams.scripted import GET, HEAD, LIMIT, OK, TIMEOUTS, deliver, post, turns
 
-LONG = b"x" * (HELD_BYTES + 1)
+LONG = b"x" * (ASKED_BYTES + 1)
 """What does not wait for the end of a turn."""
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 

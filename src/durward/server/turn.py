@@ -12,11 +12,11 @@ from typing import Any, Protocol, cast
 from durward.calls.errors import GateError
 from durward.records.pending import ALL_KEPT, Kept
 
-HELD_BYTES = 256 * 1024
-"""A socket's pieces wait only up to this size, so that its transport can say when it has enough. A long prompt is smaller: it would
-have the journal write its line alone."""
-JOINED_BYTES = 64 * 1024
-"""Up to this size pieces cost less copied into one than handed over one by one."""
+HELD_BYTES = 64 * 1024
+"""A caller's pieces wait only up to this size, so that its transport can say when it has enough. They cost less copied into one than
+handed over one by one."""
+ASKED_BYTES = 256 * 1024
+"""As much for an upstream. A long prompt is smaller: written before the turn's end, it would have the journal write its line alone."""
 
 
 class Turn:
@@ -88,7 +88,7 @@ class Failing(Protocol):
 class Batched:
     """A transport that writes at the end of a turn. All but writing goes straight to the one beneath."""
 
-    __slots__ = ("_held", "_pieces", "_transport", "_turn", "upstream")
+    __slots__ = ("_held", "_most", "_pieces", "_transport", "_turn", "upstream")
 
     def __init__(self, transport: asyncio.Transport, turn: Turn, upstream: bool) -> None:
         self.upstream = upstream
@@ -96,6 +96,7 @@ class Batched:
         self._turn = turn
         self._pieces: list[bytes] = []
         self._held = 0
+        self._most = ASKED_BYTES if upstream else HELD_BYTES
 
     def write(self, data: bytes) -> None:
         """Written when the turn ends, or before the transport is closed."""
@@ -104,7 +105,7 @@ class Batched:
             self._turn.later(self)
         pieces.append(data)
         self._held += len(data)
-        if self._held > HELD_BYTES:
+        if self._held > self._most:
             self.flush()
 
     def pass_on(self, data: bytes) -> None:
@@ -147,7 +148,7 @@ class Batched:
             return
         if len(pieces) == 1:
             self._transport.write(pieces[0])
-        elif held <= JOINED_BYTES:
+        elif held <= HELD_BYTES:
             self._transport.write(b"".join(pieces))
         else:
             self._transport.writelines(pieces)
