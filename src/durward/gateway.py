@@ -19,8 +19,8 @@ from durward.calls.ports import Clock, Exchange, Journal, Random, RequestHead, U
 from durward.calls.principal import Principal
 from durward.calls.record import Closing
 from durward.calls.resource import Action, Resource
-from durward.catalog.listing import Listings, known_names, visible
-from durward.catalog.models import nearest, unknown_model
+from durward.catalog.listing import visible
+from durward.catalog.models import unknown_model
 from durward.config.settings import Provider
 from durward.identity.keys import Keys, digest_of
 from durward.metering.meter import Meter
@@ -33,7 +33,7 @@ from durward.protocols.wire import Answer, Wire
 from durward.records.entry import Entry
 from durward.records.times import timestamp
 from durward.routing.plan import falls_over, falls_over_error, plan
-from durward.snapshot import Course, Known, Snapshot
+from durward.snapshot import Course, Known, Snapshot, suggesting
 from durward.upstreams.lists import fetch_models
 from durward.upstreams.relay import Pulse, Relay, answer_lines
 from durward.upstreams.request import Outbound
@@ -50,17 +50,21 @@ class Gateway:
     def __init__(
         self, snapshot: Snapshot, keys: Keys, journal: Journal, upstreams: Upstreams, clock: Clock, random: Random
     ) -> None:
-        self._snapshot = snapshot
         self._keys = keys
         self._journal = journal
         self._upstreams = upstreams
         self._clock = clock
         self._random = random
-        self._listings = Listings(clock, self._fetch_models)
+        self.take_over(snapshot)
         self.pulse = Pulse(clock)
         self.stopping = False
         self.on_refused: Callable[[str, str], None] = _unheard
         """Told, with reason and address, of what is refused before it has an identity, and so leaves no record."""
+
+    def take_over(self, snapshot: Snapshot) -> None:
+        """From now on calls begin with this snapshot; those in progress keep theirs."""
+        self._snapshot = snapshot
+        snapshot.listings.fetch = partial(self._fetch_models, snapshot)
 
     async def handle(self, exchange: Exchange) -> None:
         """Answer one request. Whatever happens, the caller gets an answer in its own wire and the call its record."""
@@ -116,7 +120,7 @@ class Gateway:
         snapshot = known.snapshot
         arrival = known.arrival
         if arrival.route is not None and arrival.route.kind in ("listing", "entry"):
-            await self._list(exchange, arrival, principal, entry)
+            await self._list(exchange, known, principal, entry)
             return
         asked = await read_asked(exchange, arrival)
         request = asked.request
@@ -125,7 +129,7 @@ class Gateway:
         try:
             course = snapshot.course(principal, arrival, exchange.head.method, request)
         except CallerError as error:
-            raise self._suggesting(error, arrival, principal, asked) from None
+            raise suggesting(error, snapshot, arrival, asked, _shows(snapshot, principal)) from None
         entry.decided(course.resource, course.decision)
         if not course.decision.allows:
             raise Refused(
@@ -215,43 +219,32 @@ class Gateway:
                 await claim(told.objects)
         relay.whole(answer.status, lines, body, settle)
 
-    async def _list(self, exchange: Exchange, arrival: Arrival, principal: Principal, entry: Entry) -> None:
+    async def _list(self, exchange: Exchange, known: Known, principal: Principal, entry: Entry) -> None:
         """What this agent may use, in the shape of the asking wire; it needs no rule of its own."""
-        route, catalog = arrival.route, self._snapshot.catalog
+        snapshot, arrival = known.snapshot, known.arrival
+        route = arrival.route
         assert route is not None
         entry.decided(Resource(f"models/{route.model}", "list", "read"), Decision("allow", None))
         entry.open(None)
-        shown = await visible(catalog.models, self._listings, arrival, self._shows(principal))
+        shows = _shows(snapshot, principal)
+        shown = await visible(snapshot.catalog.models, snapshot.listings, arrival, shows)
         listing = LISTINGS[route.wire]
         if route.kind == "listing":
             rendered = listing.write_models(shown)
         else:
             found = next((entry for entry in shown if entry.name == route.model), None)
             if found is None:
-                raise self._suggesting(unknown_model(route.model), arrival, principal, Asked())
+                raise suggesting(unknown_model(route.model), snapshot, arrival, Asked(), shows)
             rendered = listing.write_model(found)
         entry.settle(rendered.status)
         exchange.send(
             rendered.status, rendered.lines + b"Durward-Call: %b\r\n" % entry.opening.id.encode(), rendered.body
         )
 
-    def _shows(self, principal: Principal) -> Callable[[Resource], bool]:
-        return lambda resource: self._snapshot.policy.lists(principal, resource, LISTED)
-
-    async def _fetch_models(self, provider: Provider, wire: Wire) -> list[str]:
-        way = self._snapshot.providers[provider.name]
+    async def _fetch_models(self, snapshot: Snapshot, provider: Provider, wire: Wire) -> list[str]:
+        way = snapshot.providers[provider.name]
         credential = way.presented.lines(way.endpoint.origin, {})
         return await fetch_models(self._upstreams, way.endpoint, wire, credential)
-
-    def _suggesting(self, error: CallerError, arrival: Arrival, principal: Principal, asked: Asked) -> CallerError:
-        """An unknown model's refusal names the nearest that this agent may use."""
-        if error.reason == "model_unknown" and arrival.route is not None:
-            known = known_names(
-                self._snapshot.catalog.models, self._listings, arrival.route.wire, self._shows(principal)
-            )
-            if close := nearest(asked.request.model if asked.request else arrival.route.model, known):
-                error.message += f" The nearest you may use: {', '.join(close)}."
-        return error
 
     def _report_health(self, exchange: Exchange, ready: bool) -> None:
         well = not ready or not (self.stopping or self._journal.unavailable())
@@ -260,6 +253,10 @@ class Gateway:
             b"Content-Type: text/plain\r\nCache-Control: no-store\r\n",
             b"ok\n" if well else b"not ready\n",
         )
+
+
+def _shows(snapshot: Snapshot, principal: Principal) -> Callable[[Resource], bool]:
+    return lambda resource: snapshot.policy.lists(principal, resource, LISTED)
 
 
 def _unheard(_reason: str, _peer: str) -> None:

@@ -3,11 +3,14 @@
 from collections.abc import Callable, Mapping
 
 from durward.calls.decision import Decision
+from durward.calls.errors import CallerError
 from durward.calls.ports import Clock, RequestHead
 from durward.calls.principal import Principal
 from durward.calls.record import Opening
 from durward.calls.resource import Resource, Target
 from durward.catalog.catalog import Catalog
+from durward.catalog.listing import Listings, known_names
+from durward.catalog.models import nearest
 from durward.catalog.ownership import Owners, Ownership
 from durward.config.settings import Settings
 from durward.credentials.presented import Presented
@@ -15,7 +18,7 @@ from durward.metering.prices import Kept, Price, Prices, is_of
 from durward.policy.rules import Policy
 from durward.protocols.announced import read_announced
 from durward.protocols.arrival import Arrival
-from durward.protocols.bodies import OTHER_BODY_LIMIT
+from durward.protocols.bodies import OTHER_BODY_LIMIT, Asked
 from durward.protocols.wire import ModelRequest
 from durward.upstreams.endpoint import Endpoint, read_endpoint
 from durward.upstreams.request import passed_lines, request_line, trace_line
@@ -75,6 +78,7 @@ class Snapshot:
 
     def __init__(self, settings: Settings, environment: Mapping[str, str], owners: Owners, clock: Clock) -> None:
         self.catalog = Catalog(settings)
+        self.listings = Listings(clock)
         self.ownership = Ownership(settings, owners, clock)
         self.policy = Policy(settings.policies, settings.mode)
         self.prices = Prices(settings, clock)
@@ -168,6 +172,17 @@ class Snapshot:
                 return None
             dearest = max(dearest, cost)
         return dearest
+
+
+def suggesting(
+    error: CallerError, snapshot: Snapshot, arrival: Arrival, asked: Asked, shows: Callable[[Resource], bool]
+) -> CallerError:
+    """An unknown model's refusal names the nearest that the agent may use."""
+    if error.reason == "model_unknown" and arrival.route is not None:
+        known = known_names(snapshot.catalog.models, snapshot.listings, arrival.route.wire, shows)
+        if close := nearest(asked.request.model if asked.request else arrival.route.model, known):
+            error.message += f" The nearest you may use: {', '.join(close)}."
+    return error
 
 
 NOBODY = Principal("")

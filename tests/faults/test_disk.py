@@ -145,10 +145,11 @@ async def gate_inside(
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     ours, theirs = socket.socketpair()
-    with ours:
+    _, handed = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with ours, handed:
         ours.setblocking(False)
         settings = examine_file(folder / "durward.yaml", os.environ).settings
-        running = asyncio.ensure_future(Gate(settings).run(theirs, listener))
+        running = asyncio.ensure_future(Gate(settings, handed).run(theirs, listener))
         loop = asyncio.get_running_loop()
         assert b"ready" in await loop.sock_recv(ours, 1024)
         try:

@@ -59,6 +59,8 @@ class Upstream:
         self.let = threading.Event()
         self.let.set()
         self.asked = threading.Event()
+        self.head = b""
+        """The head of the request that came last."""
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
@@ -76,6 +78,7 @@ class Upstream:
             head = b""
             while b"\r\n\r\n" not in head:
                 head += connection.recv(65536)
+            self.head = head
             self.asked.set()
             self.let.wait(SECONDS)
             length = b"Content-Length: %d\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n" % len(
@@ -125,12 +128,13 @@ class Running:
 
     def child(self, name: str, *known: int) -> int:
         """The pid of the gate or the office, once it runs and is none of those known."""
-        pid = until(lambda: {self._status().get(name)} - {None, *known}, name).pop()
-        assert pid is not None
+        pid = until(lambda: {self.status().get(name)} - {None, *known}, name).pop()
+        assert isinstance(pid, int)
         self.known.add(pid)
         return pid
 
-    def _status(self) -> dict[str, int | None]:
+    def status(self) -> dict[str, Any]:
+        """What the supervisor tells of itself."""
         return ask(self.data_dir, {"do": "status"}) or {}
 
     def ask(self, method: str, path: str, body: Any = None, key: str = KEY) -> tuple[int, Any]:
@@ -151,6 +155,22 @@ class Running:
         """The status of one chat call."""
         body = {"model": "m", "messages": [{"role": "user", "content": "Hello!"}]}
         return self.ask("POST", "/v1/chat/completions", body, key)[0]
+
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[http.client.HTTPConnection]:
+        """A connection that stays open."""
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)) as connection:
+            yield connection
+
+    def chat_on(self, connection: http.client.HTTPConnection) -> int:
+        """The status of one chat call on a connection of its own."""
+        body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "Hello!"}]})
+        connection.request(
+            "POST", "/v1/chat/completions", body, {"Durward-Key": KEY, "Content-Type": "application/json"}
+        )
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
 
     def is_ready(self) -> bool:
         try:

@@ -10,6 +10,7 @@ import pytest
 
 from durward.calls.errors import CallerError
 from durward.calls.principal import Principal
+from durward.config.settings import Agent
 from durward.identity.keys import Keys
 from durward.server.agents import AddAgent, Agents, Command, ListAgents, RotateAgent, apply_offline, refuse_name
 from durward.storage.state import State, StateThread, open_offline
@@ -32,7 +33,8 @@ class World:
         self.clock = Clock()
         self.keys = Keys(self.clock)
         self.thread = StateThread(State(folder / "state.db"))
-        self.agents = Agents(self.thread, self.keys, frozenset({"written"}), self.clock)
+        self.agents = Agents(self.thread, self.keys, self.clock)
+        self.agents.write([Agent("written", keys=(digest("k0"),))])
 
     def knows(self, key: str) -> Principal | None:
         try:

@@ -22,11 +22,14 @@ Fetch = Callable[[Provider, Wire], Awaitable[list[str]]]
 
 
 class Listings:
-    """One list per provider and wire; a provider that fails or is slow keeps its last list, or shows none."""
+    """One list per provider and wire; a provider that fails or is slow keeps its last list, or shows none.
 
-    def __init__(self, clock: Clock, fetch: Fetch) -> None:
+    `fetch` asks a provider; whoever has the network puts it in.
+    """
+
+    def __init__(self, clock: Clock, fetch: Fetch | None = None) -> None:
         self._clock = clock
-        self._fetch = fetch
+        self.fetch = fetch
         self._kept: dict[tuple[str, Wire], tuple[float, list[str]]] = {}
         self._under_way: dict[tuple[str, Wire], asyncio.Future[list[str]]] = {}
 
@@ -46,7 +49,7 @@ class Listings:
     async def _refresh(self, provider: Provider, wire: Wire, stale: list[str]) -> list[str]:
         try:
             async with asyncio.timeout(BOUND_SECONDS):
-                names = (await self._fetch(provider, wire))[:NAMES_LIMIT]
+                names = (await self.fetch(provider, wire))[:NAMES_LIMIT] if self.fetch is not None else []
             keep = FRESH_SECONDS
         except (DurwardError, TimeoutError):
             names, keep = stale, RETRY_SECONDS

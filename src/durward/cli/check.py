@@ -4,11 +4,19 @@ import os
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
+from msgspec.structs import replace
 
+from durward.calls.errors import CallerError
+from durward.calls.principal import Principal
+from durward.cli.difference import differences
+from durward.cli.in_force import in_force
 from durward.config.compile import DEFAULT_FILE, Examined, examine_file
 from durward.config.mistakes import Mistakes
 from durward.config.printing import print_settings
+from durward.config.settings import Settings
+from durward.server.control import ask
 
 EXIT_MISTAKES = 2
 
@@ -18,7 +26,12 @@ Printed = Annotated[
 ]
 
 
-def check_command(config: ConfigFile = DEFAULT_FILE, printed: Printed = False) -> None:
+Differing = Annotated[
+    bool, typer.Option("--diff", help="Show what the file would change of the Durward that runs, and for which agents.")
+]
+
+
+def check_command(config: ConfigFile = DEFAULT_FILE, printed: Printed = False, diff: Differing = False) -> None:
     """Check the configuration: every mistake at once, with its line and what was meant. Exit 2 if there is any."""
     try:
         examined = examine_file(config, os.environ)
@@ -27,7 +40,26 @@ def check_command(config: ConfigFile = DEFAULT_FILE, printed: Printed = False) -
         raise typer.Exit(EXIT_MISTAKES) from None
     for warning in examined.warnings:
         typer.echo(f"{examined.source.show(warning, 'warning: ')}\n", err=True)
-    typer.echo(print_settings(examined.settings) if printed else summary(config, examined), nl=not printed)
+    if diff:
+        _show_differences(examined.settings)
+    else:
+        typer.echo(print_settings(examined.settings) if printed else summary(config, examined), nl=not printed)
+
+
+def _show_differences(settings: Settings) -> None:
+    """Against what runs on this `data_dir`. Raises CallerError `not_found` where nothing does."""
+    folder = Path(settings.data_dir)
+    running = in_force(folder)
+    if running is None:
+        raise CallerError(
+            f"No Durward runs on {folder}.", reason="not_found", remedy="Start it with `durward up`, then compare."
+        )
+    if running.listen:
+        settings = replace(settings, listen=running.listen)
+    listed = ask(folder, {"do": "agent.list"}) or {"agents": []}
+    made = [msgspec.convert(each["agent"], Principal) for each in listed["agents"]]
+    changes = differences(running.settings, settings, made)
+    typer.echo("\n".join(changes) if changes else "The file means what is in force.")
 
 
 def summary(config: Path, examined: Examined) -> str:

@@ -22,8 +22,10 @@ from durward.config.demo import demo_settings
 from durward.config.mistakes import Wrong
 from durward.config.settings import Settings, settings_json
 from durward.config.zero import AGENT, KEYS, LISTEN, ollama_answers, zero_config
+from durward.server.agents import check_names
 from durward.server.claims import claim, joined_address, listen
 from durward.server.launch import Launch, become_supervisor, unnamed
+from durward.server.loader import referred
 from durward.storage.state import open_offline
 
 
@@ -73,6 +75,9 @@ def up(
             demo=start.demo.detach() if start.demo else None,
             show=unnamed(encode(told)) if demo else None,
             once=once,
+            config=str(file.absolute()) if file and not demo else "",
+            listen=settings.listen if address is not None else "",
+            watched=referred(settings),
         )
     )
 
@@ -135,13 +140,7 @@ def _agents(settings: Settings, wanted: str, shown: str) -> str:
         return ""
     with open_offline(path) as state:
         known = {listed.agent.agent for listed in state.agents(time())}
-        for agent in settings.agents:
-            if agent.name in known:
-                raise CallerError(
-                    f"The agent {agent.name} is in the configuration and was also made by command.",
-                    reason="agent_exists",
-                    remedy="Rename the one in the file: each name is in one place only.",
-                )
+        check_names(settings.agents, known)
         if not wanted:
             return ""
         if wanted in known:

@@ -1,4 +1,4 @@
-"""Secret references: `${env:NAME}` and `${file:PATH}` inside a template, resolved when the gate starts."""
+"""Secret references: `${env:NAME}` and `${file:PATH}` inside a template, resolved when a snapshot is built."""
 
 import re
 from collections.abc import Mapping
@@ -13,6 +13,11 @@ SECRET_LIMIT = 64 * 1024
 def resolve(template: str, environment: Mapping[str, str]) -> str:
     """The template with every reference replaced. Raises GateError `credential_missing`, which names the reference, never a value."""
     return REFERENCE.sub(lambda found: _secret(found[1], found[2], environment), template)
+
+
+def files(template: str) -> list[str]:
+    """The files that a template refers to."""
+    return [found[2] for found in REFERENCE.finditer(template) if found[1] == "file"]
 
 
 def _secret(kind: str, name: str, environment: Mapping[str, str]) -> str:

@@ -40,15 +40,23 @@ def digest_of(fields: dict[bytes, bytes], query_keys: Iterable[str]) -> bytes:
 
 
 class Keys:
-    """Digest of a key -> its agent, in memory. An expired key is unknown."""
+    """Digest of a key -> its agent, in memory: those of the file, and those made by command. An expired key is unknown."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._made: dict[bytes, tuple[Principal, float | None]] = {}
         self._agents: dict[bytes, tuple[Principal, float | None]] = {}
 
+    def write(self, keys: Iterable[tuple[str, Principal]]) -> None:
+        """Know these keys of the file, each by the hex SHA-256 of its bytes, and no others of it."""
+        written: dict[bytes, tuple[Principal, float | None]] = {}
+        for digest, agent in keys:
+            written[bytes.fromhex(digest)] = (agent, None)
+        self._agents = {**written, **self._made}
+
     def add(self, digest: str, agent: Principal, expires: float | None = None) -> None:
-        """Know a key by the hex SHA-256 of its bytes; `expires` is Unix time in seconds."""
-        self._agents[bytes.fromhex(digest)] = (agent, expires)
+        """Know a key made by command; `expires` is Unix time in seconds."""
+        self._made[bytes.fromhex(digest)] = self._agents[bytes.fromhex(digest)] = (agent, expires)
 
     def of(self, digest: bytes) -> Principal:
         """The agent whose key has this SHA-256. Raises CallerError `key_unknown`."""

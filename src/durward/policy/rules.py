@@ -75,7 +75,7 @@ class Policy:
     def _slice(self, principal: Principal) -> tuple[list[Slice], list[Slice]]:
         found = self._slices.get(principal)
         if found is None:
-            mine = [rule for rule in self._rules if _concerns(rule, principal)]
+            mine = [rule for rule in self._rules if concerns(rule, principal)]
             found = (
                 [_left_to_ask(rule) for rule in mine if rule.verb == "deny"],
                 [_left_to_ask(rule) for rule in mine if rule.verb == "allow"],
@@ -86,7 +86,8 @@ class Policy:
         return found
 
 
-def _concerns(rule: Rule, principal: Principal) -> bool:
+def concerns(rule: Rule, principal: Principal) -> bool:
+    """Whether a rule says anything of what this principal does."""
     of = rule.of
     return (
         matches(of.agents, principal.agent)

@@ -1,10 +1,14 @@
 """Commands about agents, done by the running gate: state.db first, then the keys that calls are checked against, then the answer."""
 
+import asyncio
+from collections.abc import Iterable
+
 import msgspec
 
 from durward.calls.errors import CallerError
 from durward.calls.ports import Clock
 from durward.calls.principal import Principal
+from durward.config.settings import Agent
 from durward.identity.keys import Keys
 from durward.server.pair import Message
 from durward.storage.state import Key, State, StateThread
@@ -44,7 +48,7 @@ def refuse_name(name: str, written: frozenset[str]) -> None:
         raise CallerError(
             f"The agent {name} is written in the configuration file.",
             reason="agent_exists",
-            remedy="Change it there and restart, or choose another name.",
+            remedy="Change it there, or choose another name.",
         )
 
 
@@ -59,17 +63,50 @@ def apply_offline(state: State, command: Command, now: float) -> Message:
     return {}
 
 
-class Agents:
-    """The agents of a running gate."""
+def check_names(written: Iterable[Agent], made: Iterable[str]) -> None:
+    """Raise CallerError `agent_exists` where an agent of the file was also made by command."""
+    known = frozenset(made)
+    for agent in written:
+        if agent.name in known:
+            raise CallerError(
+                f"The agent {agent.name} is in the configuration and was also made by command.",
+                reason="agent_exists",
+                remedy="Rename the one in the file: each name is in one place only.",
+            )
 
-    def __init__(self, state: StateThread, keys: Keys, written: frozenset[str], clock: Clock) -> None:
+
+class Agents:
+    """The agents of a running gate: those of the file, and those made by command."""
+
+    def __init__(self, state: StateThread, keys: Keys, clock: Clock) -> None:
         self._state = state
         self._keys = keys
-        self._written = written
+        self._written: frozenset[str] = frozenset()
         self._clock = clock
+        self._one_at_a_time = asyncio.Lock()
+
+    def write(self, agents: Iterable[Agent]) -> None:
+        """Take over the agents of the file, in place of those it had."""
+        agents = tuple(agents)
+        self._written = frozenset(agent.name for agent in agents)
+        self._keys.write(
+            (digest, Principal(agent.name, agent.tenant, agent.team, agent.app))
+            for agent in agents
+            for digest in agent.keys
+        )
+
+    async def rewrite(self, agents: tuple[Agent, ...]) -> None:
+        """The same while commands may come. Raises CallerError `agent_exists`, and nothing has changed then."""
+        async with self._one_at_a_time:
+            check_names(agents, [made.agent.agent for made in await self._state.agents(self._clock.time())])
+            self.write(agents)
 
     async def apply(self, command: Command) -> Message:
         """Do it; the answer comes when calls are already judged by it. Raises CallerError as `State` does."""
+        async with self._one_at_a_time:
+            return await self._apply(command)
+
+    async def _apply(self, command: Command) -> Message:
         now = self._clock.time()
         if isinstance(command, AddAgent):
             refuse_name(command.name, self._written)

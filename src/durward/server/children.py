@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from durward.calls.errors import GateError
+from durward.server.launch import hand
 from durward.server.pair import Message, Pair, join
 
 log = logging.getLogger("supervisor")
@@ -70,6 +71,8 @@ class Program(NamedTuple):
     """Whether it must get ready in its first life, else nothing is kept running."""
     secrets: bool = False
     """Whether it needs the whole environment, because credentials are named there."""
+    takes: bool = False
+    """Whether it takes descriptors while it runs; they come by way of a second socket pair, whose end stands behind PAIR."""
 
 
 class Backoff:
@@ -94,7 +97,10 @@ class Child:
         self.name = program.name
         self.pid: int | None = None
         self.ready = asyncio.Event()
+        self.fds = program.fds
+        """What its next life gets."""
         self._program = program
+        self._handing: socket.socket | None = None
         self._pair: Pair | None = None
         self._ready_since: float | None = None
         self._keeping: asyncio.Task[None] | None = None
@@ -120,6 +126,14 @@ class Child:
                 return await answer
             finally:
                 del self._asked[number]
+
+    async def give(self, fd: int, message: Message, seconds: float) -> Message:
+        """As `ask`, with a descriptor that belongs to the message. Raises OSError besides."""
+        async with asyncio.timeout(seconds):
+            await self.ready.wait()
+        assert self._handing is not None
+        hand(self._handing, fd)
+        return await self.ask(message, seconds)
 
     async def end(self, seconds: float) -> None:
         """Tell the child to finish within `seconds`; end it by force a little later. A second call with less time hurries it."""
@@ -168,8 +182,9 @@ class Child:
 
     async def _spawn(self) -> tuple[asyncio.subprocess.Process, Pair]:
         ours, theirs = socket.socketpair()
-        with theirs:
-            fds = (theirs.fileno(), *self._program.fds)
+        handing, taking = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        with theirs, taking:
+            fds = (theirs.fileno(), *([taking.fileno()] if self._program.takes else []), *self.fds)
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-m", self._program.module, *map(str, fds)),
                 pass_fds=fds,
@@ -177,11 +192,15 @@ class Child:
                 stdin=asyncio.subprocess.DEVNULL,
                 env=(gate_environment if self._program.secrets else bare_environment)(os.environ),
             )
+        self._handing = handing
         return process, await join(ours, self._hear)
 
     def _forget(self) -> None:
         self.pid = self._ready_since = None
         self._pair = None
+        if self._handing is not None:
+            self._handing.close()
+            self._handing = None
         self.ready.clear()
         for answer in self._asked.values():
             if not answer.done():

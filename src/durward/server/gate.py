@@ -1,7 +1,7 @@
-"""The gate process: `python -m durward.server.gate PAIR SETTINGS LISTENER LOCK`, all descriptors.
+"""The gate process: `python -m durward.server.gate PAIR HANDED SETTINGS LISTENER LOCK`, all descriptors.
 
-Builds the real ports and the gateway from the settings, and serves the listening socket as long as its `Life` lasts. LOCK it only
-holds: while it finishes its calls, no other gate may write this journal, whatever became of the supervisor.
+Builds the real ports and the gateway from the settings, and serves the listening socket as long as its `Life` lasts. New settings come
+by way of HANDED. LOCK it only holds: while it finishes its calls, no other gate may write this journal, whatever became of the supervisor.
 """
 
 import asyncio
@@ -15,7 +15,6 @@ import msgspec
 import uvloop
 
 from durward.calls.errors import CallerError, DurwardError
-from durward.calls.principal import Principal
 from durward.config.settings import Settings, read_settings
 from durward.gateway import Gateway
 from durward.identity.keys import Keys
@@ -26,7 +25,7 @@ from durward.server.agents import Agents, Command
 from durward.server.bounds import Bounds, body_memory
 from durward.server.clock import SystemClock, SystemRandom
 from durward.server.edge import Edge
-from durward.server.launch import content
+from durward.server.launch import content, handed_over
 from durward.server.life import Life
 from durward.server.log import log_to_stderr
 from durward.server.pair import Message
@@ -44,25 +43,24 @@ BEAT_SECONDS = 1.0
 class Gate:
     """One life of the gate."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, handed: socket.socket) -> None:
+        """`handed` brings the descriptors of new settings."""
         self._clock = clock = SystemClock()
         folder = Path(settings.data_dir)
         self._turn = Turn()
         state = State(folder / "state.db")
         self._state = StateThread(state)
         keys = Keys(clock)
-        for agent in settings.agents:
-            for digest in agent.keys:
-                keys.add(digest, Principal(agent.name, agent.tenant, agent.team, agent.app))
-        self._agents = Agents(self._state, keys, frozenset(agent.name for agent in settings.agents), clock)
+        self._agents = Agents(self._state, keys, clock)
+        self._agents.write(settings.agents)
         self._agents.know(state.keys(clock.time()))
         signer = load_signer(folder)
         self._journal = FileJournal(folder, socket.gethostname(), clock, signer, later=self._turn.schedule)
         self._turn.guard(self._journal.commit)
         self._recovery = RecoveryThread(self._journal, folder)
         self._upstreams = PooledUpstreams(clock, settings.ca_file, batch=self._turn.upstreams)
-        snapshot = Snapshot(settings, os.environ, self._state, clock)
-        self._gateway = Gateway(snapshot, keys, self._journal, self._upstreams, clock, SystemRandom())
+        self._gateway = Gateway(self._snapshot(settings), keys, self._journal, self._upstreams, clock, SystemRandom())
+        self._handed = handed
         self._silent = False
 
     async def run(self, pair_end: socket.socket, listener: socket.socket) -> None:
@@ -85,12 +83,33 @@ class Gate:
         self._state.close()
         life.close()
 
+    def _snapshot(self, settings: Settings) -> Snapshot:
+        return Snapshot(settings, os.environ, self._state, self._clock)
+
     async def _obey(self, message: Message) -> Message:
+        if message.get("do") == "reload":
+            return await self._reload()
         try:
             command = msgspec.convert(message, Command)
         except msgspec.ValidationError as error:
             raise CallerError(f"The command is not understood: {error}.") from error
         return await self._agents.apply(command)
+
+    async def _reload(self) -> Message:
+        """Take over the settings whose descriptor was handed. Raises CallerError `agent_exists`, and nothing has changed then."""
+        settings, snapshot = await asyncio.to_thread(self._read, handed_over(self._handed))
+        await self._agents.rewrite(settings.agents)
+        # In the same turn as the keys: no call is identified by one configuration and judged by another.
+        self._gateway.take_over(snapshot)
+        self._upstreams.trust(settings.ca_file)
+        return {}
+
+    def _read(self, fd: int) -> tuple[Settings, Snapshot]:
+        try:
+            settings = read_settings(content(fd))
+        finally:
+            os.close(fd)
+        return settings, self._snapshot(settings)
 
     async def _beat(self) -> None:
         """What is due every second, whatever callers do."""
@@ -116,9 +135,9 @@ class Gate:
 def main() -> int:
     """Run on the descriptors of argv; the exit code. What keeps the gate from starting is said in one line."""
     log_to_stderr()
-    pair, settings, listener, _lock = (int(word) for word in sys.argv[1:])
+    pair, handed, settings, listener, _lock = (int(word) for word in sys.argv[1:])
     try:
-        gate = Gate(read_settings(content(settings)))
+        gate = Gate(read_settings(content(settings)), socket.socket(fileno=handed))
     except DurwardError as error:
         log.error("%s %s", error.message, error.remedy)
         return 1

@@ -3,12 +3,13 @@
 import json
 import os
 import signal
+import socket
 import sys
 import tempfile
 from typing import NamedTuple
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-"""What tells a supervisor to stop."""
+"""What tells a supervisor to stop; SIGHUP to load the configuration again, where there is a file and the terminal is not gone."""
 
 
 class Launch(NamedTuple):
@@ -28,6 +29,12 @@ class Launch(NamedTuple):
     """What the demo's show reads: the agent's key."""
     once: bool = False
     """End when the show has ended."""
+    config: str = ""
+    """Absolute path of the configuration file; empty without one."""
+    listen: str = ""
+    """Where the command line said to listen, whatever the file says."""
+    watched: tuple[str, ...] = ()
+    """Further files that the configuration refers to: secrets, authorities."""
 
 
 def unnamed(content: bytes) -> int:
@@ -52,6 +59,19 @@ def content(fd: int) -> bytes:
     return read
 
 
+def hand(end: socket.socket, fd: int) -> None:
+    """Give the process at the other end of a pair of datagram sockets a copy of a descriptor. Raises OSError."""
+    socket.send_fds(end, [b"."], [fd])
+
+
+def handed_over(end: socket.socket) -> int:
+    """The descriptor that was handed. Raises OSError where there is none."""
+    _, fds, _, _ = socket.recv_fds(end, 1, 1, socket.MSG_DONTWAIT)
+    if not fds:
+        raise OSError("no descriptor was handed")
+    return fds[0]
+
+
 def become_supervisor(launch: Launch) -> None:
     """Replace this process by the supervisor, so that nothing heavy stays. Does not return."""
     fd = unnamed(json.dumps(launch._asdict()).encode())
@@ -67,7 +87,8 @@ def become_supervisor(launch: Launch) -> None:
 
 def launched(fd: int) -> Launch:
     """The launch behind a descriptor, which is closed; what else it names is from now on inherited only where it is passed on."""
-    launch = Launch(**json.loads(content(fd)))
+    told = json.loads(content(fd))
+    launch = Launch(**{**told, "watched": tuple(told["watched"])})
     os.close(fd)
     for kept in (launch.lock, launch.listener, launch.settings, launch.demo, launch.show):
         if kept is not None:

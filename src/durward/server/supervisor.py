@@ -15,15 +15,17 @@ from typing import Any
 from durward.calls.errors import CallerError, GateError
 from durward.server.children import Child, Program, bare_environment
 from durward.server.control import Control
-from durward.server.launch import SIGNALS, Launch, launched
+from durward.server.launch import SIGNALS, Launch, content, launched
 from durward.server.log import log_to_stderr
 from durward.server.pair import Message
+from durward.server.reloading import Reloading
 
 log = logging.getLogger("supervisor")
 
 DRAIN_SECONDS = 10.0
 OFFICE_SECONDS = 1.0
 ANSWER_SECONDS = 10.0
+PIECE_BYTES = 128 * 1024
 
 
 class Supervisor:
@@ -35,7 +37,10 @@ class Supervisor:
         # The gate keeps the lock too: while it finishes its calls, no other may open the journal, whatever became of us.
         self._gate = Child(
             Program(
-                "gate", "durward.server.gate", (launch.settings, launch.listener, launch.lock), vital=True, secrets=True
+                *("gate", "durward.server.gate", (launch.settings, launch.listener, launch.lock)),
+                vital=True,
+                secrets=True,
+                takes=True,
             )
         )
         self._office = Child(Program("office", "durward.office.main", (launch.settings,)))
@@ -44,6 +49,9 @@ class Supervisor:
         )
         self._kept: list[asyncio.Future[Any]] = []
         """One a vital child, done when nothing keeps it running any more."""
+        self._watching: asyncio.Future[None] | None = None
+        self._reloading = Reloading(launch, self._gate) if launch.config else None
+        self._terminal = has_terminal()
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
 
@@ -53,7 +61,7 @@ class Supervisor:
         for number in SIGNALS:
             # What was started with nohup outlives its terminal.
             if signal.getsignal(number) is not signal.SIG_IGN:
-                loop.add_signal_handler(number, self._signalled)
+                loop.add_signal_handler(number, self._hung_up if number == signal.SIGHUP else self._signalled)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         control = Control(Path(self._launch.data_dir), self._answer)
         await control.start()
@@ -62,6 +70,13 @@ class Supervisor:
         finally:
             control.close()
             await self._end()
+
+    def _hung_up(self) -> None:
+        """SIGHUP: the terminal is gone, or the operator wants the configuration loaded again."""
+        if self._reloading is None or (self._terminal and not has_terminal()):
+            self._signalled()
+        else:
+            self._reloading.ask()
 
     def _signalled(self) -> None:
         (self._hurry if self._stop.is_set() else self._stop).set()
@@ -72,6 +87,8 @@ class Supervisor:
             return 0 if stopped.done() else 1  # Who could not start has said why.
         sys.stdout.write(self._launch.said)
         sys.stdout.flush()
+        if self._reloading is not None:
+            self._watching = asyncio.ensure_future(self._reloading.watch())
         if self._launch.show is not None:
             code = await self._play(self._launch.show, stopped)
             if self._launch.once or code is None:
@@ -108,6 +125,9 @@ class Supervisor:
         return None
 
     async def _end(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
         if self._listener is not None:
             # The gate closes its copy; with ours gone too, new connections are refused instead of left waiting.
             os.close(self._listener)
@@ -125,6 +145,14 @@ class Supervisor:
             leaving.append(self._demo.end(0.0))
         await asyncio.gather(*leaving)
 
+    def _piece_of_settings(self, start: int) -> Message:
+        """A part of the settings in force, which may be longer than an answer; `mark` tells one state of them from another."""
+        reloading = self._reloading
+        settings = content(self._launch.settings if reloading is None else reloading.settings)
+        mark = 0 if reloading is None else reloading.times
+        piece = settings[start : start + PIECE_BYTES] if start >= 0 else b""
+        return {"piece": piece.decode("latin-1"), "size": len(settings), "mark": mark, "listen": self._launch.listen}
+
     async def _answer(self, message: Message) -> Message:
         command = message.get("do")
         if command == "status":
@@ -132,14 +160,26 @@ class Supervisor:
                 "pid": os.getpid(),
                 "address": self._launch.address,
                 "gate": self._gate.pid,
+                "refused": self._reloading.refused if self._reloading is not None else "",
                 "office": self._office.pid,
             }
+        if command == "settings":
+            return self._piece_of_settings(int(message.get("from", 0)))
         if not isinstance(command, str) or not command.startswith("agent."):
             raise CallerError(f"There is no command {command!r}.")
         try:
             return await self._gate.ask(message, ANSWER_SECONDS)
         except TimeoutError as error:
             raise GateError("The gate did not answer in time.", reason="overloaded") from error
+
+
+def has_terminal() -> bool:
+    """Whether this process has a controlling terminal that is still there."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
 
 
 async def _all_ready(children: list[Child]) -> None:

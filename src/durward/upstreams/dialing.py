@@ -18,12 +18,17 @@ Factory = Callable[[], Connection]
 
 
 class Dialer:
-    """Connects to origins. The TLS settings are read once, with the first `https` origin."""
+    """Connects to origins. The TLS settings are read with the first `https` origin, and with the next one after `trust`."""
 
     def __init__(self, names: Names, ca_file: str | None) -> None:
         self._names = names
         self._ca_file = ca_file
         self._tls: ssl.SSLContext | None = None
+
+    def trust(self, ca_file: str | None) -> None:
+        """Read the authorities anew, from this file besides the system's, before the next connection."""
+        self._ca_file = ca_file
+        self._tls = None
 
     async def dial(self, origin: Origin, factory: Factory) -> Connection:
         """An open connection. Raises UpstreamError `upstream_unreachable`."""

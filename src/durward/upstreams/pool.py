@@ -253,7 +253,8 @@ class PooledUpstreams:
         self.counts = Counts()
         self._clock = clock
         self._bounds = bounds
-        self._dial = dial or Dialer(Names(clock), ca_file).dial
+        self._dialer = Dialer(Names(clock), ca_file)
+        self._dial = dial or self._dialer.dial
         self._ticks = Ticks(clock.monotonic(), batch or as_given)
         self._pools: dict[Origin, OriginPool] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -300,6 +301,10 @@ class PooledUpstreams:
                 pool.release(connection)
             raise
         return connection
+
+    def trust(self, ca_file: str | None) -> None:
+        """Trust the authorities of this file besides the system's; holds for connections that are opened from now on."""
+        self._dialer.trust(ca_file)
 
     def tick(self) -> None:
         """Look at every deadline. The event loop calls it while there is anything to look at."""

@@ -1,0 +1,158 @@
+"""What a file would change of what is in force: its entries, and what that means for which agents."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from durward.calls.principal import Principal
+from durward.calls.resource import Action, Effect, Resource, Target
+from durward.catalog.http import method_effect
+from durward.config.settings import Settings
+from durward.policy.rules import Policy, concerns
+from durward.server.loader import FIXED
+
+SECTIONS = ("providers", "models", "apis", "agents", "policies", "prices")
+SHOWN_AGENTS = 5
+SHOWN_CHANGES = 200
+"""So many changes are told in full; of more, how many there are."""
+MODEL_ACTIONS: tuple[Action, ...] = ("generate", "embed", "count")
+METHODS = ("GET", "POST", "DELETE")
+"""One of each effect."""
+
+
+class Asked(NamedTuple):
+    """Something that an agent may ask for, as a person reads it."""
+
+    name: str
+    action: Action
+    effect: Effect
+
+
+def differences(old: Settings, new: Settings, made: Sequence[Principal]) -> list[str]:
+    """One line a change, most general first; none where the file means what is in force. `made`: the agents made by command."""
+    lines = [f"needs restart: {name}: {_value(old, name)} → {_value(new, name)}" for name in _changed(old, new, FIXED)]
+    lines += [f"{name}: {_value(old, name)} → {_value(new, name)}" for name in _changed(old, new, ("mode", "ca_file"))]
+    for section in SECTIONS:
+        lines += _of_section(section, _entries(old, section), _entries(new, section))
+    return [*lines, *_for_agents(old, new, made)]
+
+
+def _changed(old: Settings, new: Settings, names: Iterable[str]) -> list[str]:
+    return [name for name in names if getattr(old, name) != getattr(new, name)]
+
+
+def _value(settings: Settings, name: str) -> str:
+    return str(getattr(settings, name) or "none")
+
+
+def _entries(settings: Settings, section: str) -> dict[str, Any]:
+    entries = msgspec.to_builtins(getattr(settings, section) or ())
+    return {entry.pop("name", None) or entry.pop("pattern"): entry for entry in entries}
+
+
+def _of_section(section: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
+    for name in old:
+        if name not in new:
+            yield f"- {section}: {name}"
+    for name, entry in new.items():
+        if name not in old:
+            yield f"+ {section}: {name}"
+        elif entry != old[name]:
+            members = [each for each in {**old[name], **entry} if old[name].get(each) != entry.get(each)]
+            yield f"~ {section}: {name} ({', '.join(members)})"
+    kept = [name for name in new if name in old]
+    if section == "policies" and kept != [name for name in old if name in new]:
+        yield "~ policies: their order"
+
+
+def _for_agents(old: Settings, new: Settings, made: Sequence[Principal]) -> list[str]:
+    """What agents may do that they could not, and the reverse; agents for whom the same holds are told of together."""
+    before, after = _principals(old, made), _principals(new, made)
+    was, will = Policy(old.policies, old.mode), Policy(new.policies, new.mode)
+    asked = _asked(old, new)
+    groups: dict[tuple[Any, ...], list[str]] = {}
+    shown: dict[tuple[Any, ...], tuple[Principal, Principal]] = {}
+    for name in sorted(before.keys() & after.keys()):
+        pair = before[name], after[name]
+        key = (*_concerned(old, pair[0]), None, *_concerned(new, pair[1]))
+        groups.setdefault(key, []).append(name)
+        shown[key] = pair
+    told: list[str] = []
+    for key, names in groups.items():
+        told += [f"{_named(names)}: {change}" for change in _changes(was, will, *shown[key], asked)]
+    left = len(told) - SHOWN_CHANGES
+    return told if left <= 0 else [*told[:SHOWN_CHANGES], f"… and {left} more"]
+
+
+def _principals(settings: Settings, made: Sequence[Principal]) -> dict[str, Principal]:
+    written = [Principal(agent.name, agent.tenant, agent.team, agent.app) for agent in settings.agents]
+    return {principal.agent: principal for principal in (*made, *written)}
+
+
+def _concerned(settings: Settings, principal: Principal) -> tuple[str, ...]:
+    return tuple(rule.name for rule in settings.policies if concerns(rule, principal))
+
+
+def _changes(
+    was: Policy,
+    will: Policy,
+    before: Principal,
+    after: Principal,
+    asked: list[tuple[Asked, Resource | None, Resource | None]],
+) -> Iterator[str]:
+    for what, old, new in asked:
+        could = old is not None and was.decide(before, old).allows
+        can = new is not None and will.decide(after, new).allows
+        if could == can:
+            continue
+        why = "" if can else " (it is gone)" if new is None else _because(will.decide(after, new).rule)
+        yield f"{'may now' if can else 'may no longer'} {what.action} {what.name}{why}"
+
+
+def _because(rule: str | None) -> str:
+    return f" (denied by {rule})" if rule else " (no rule allows it)"
+
+
+def _named(names: list[str]) -> str:
+    if len(names) <= SHOWN_AGENTS:
+        return ", ".join(names)
+    return f"{', '.join(names[:SHOWN_AGENTS])} and {len(names) - SHOWN_AGENTS} more"
+
+
+def _asked(old: Settings, new: Settings) -> list[tuple[Asked, Resource | None, Resource | None]]:
+    """All that either knows, as resources of the one and of the other.
+
+    A pattern stands for what it covers: as a name of its own, with its `*`, it is covered by just the patterns that cover all of it.
+    """
+    before, after = _resources(old), _resources(new)
+    return [(what, before.get(what), after.get(what)) for what in {**before, **after}]
+
+
+def _resources(settings: Settings) -> dict[Asked, Resource]:
+    found: dict[Asked, Resource] = {}
+    for name, targets in _models(settings).items():
+        for action in MODEL_ACTIONS:
+            found[Asked(name, action, "read")] = Resource(name, action, "read", targets)
+    places = [f"api/{api.name}" for api in settings.apis] + [f"provider/{each.name}" for each in settings.providers]
+    for place in places:
+        for method in METHODS:
+            effect = method_effect(method)
+            what = Asked(f"{place}/{method}/*", "request", effect)
+            found[what] = Resource(what.name, "request", effect, (Target(place.partition("/")[2]),))
+    return found
+
+
+def _models(settings: Settings) -> dict[str, tuple[Target, ...]]:
+    """Names of models as rules name them, and where they go."""
+    found: dict[str, tuple[Target, ...]] = {
+        f"model/{each.name}/*": (Target(each.name, "*"),) for each in settings.providers
+    }
+    if settings.models is None:
+        # Any name goes to a wire's provider; rules know some of them by name.
+        named = {name for rule in settings.policies for name in rule.of.resources or () if name.startswith("model/")}
+        return found | dict.fromkeys(("model/*", *sorted(named)), ())
+    for model in settings.models:
+        name = f"model/{model.name}"
+        found[name] = tuple(Target(each.provider, each.model or model.name) for each in model.targets)
+    return found

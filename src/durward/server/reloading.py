@@ -1,0 +1,150 @@
+"""Looks after the configuration of a running gate: a change of a file, or SIGHUP, has it loaded, checked and taken over as a whole.
+
+A file that cannot be taken over changes nothing, and says why once. Standard library only.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from durward.calls.errors import DurwardError
+from durward.server.children import Child
+from durward.server.control import accepted
+from durward.server.launch import Launch, unnamed
+from durward.server.pair import Message
+
+log = logging.getLogger("supervisor")
+
+LOOK_SECONDS = 1.0
+STABLE_SECONDS = 0.5
+"""A file that is being written is loaded once it has been left alone so long."""
+MOST_WAITS = 20
+"""A file that never comes to rest is loaded all the same."""
+LOAD_SECONDS = 60.0
+
+Mark = tuple[int, int, int] | None
+"""What tells one state of a file from another: its number, size, and time of change; None where there is none."""
+
+
+class Watched:
+    """Files, and what they were when they were last looked at."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._marks = {path: _mark(path) for path in paths}
+
+    def look_at(self, paths: Sequence[Path]) -> None:
+        """Watch these from now on; those that were watched already keep what they were."""
+        self._marks = {path: self._marks[path] if path in self._marks else _mark(path) for path in paths}
+
+    def changed(self) -> bool:
+        """Whether any is another than at the last look."""
+        before = self._marks
+        self._marks = {path: _mark(path) for path in before}
+        return self._marks != before
+
+
+def _mark(path: Path) -> Mark:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+class Reloading:
+    """Brings changes of the configuration to the gate. `settings` is the descriptor of those in force."""
+
+    def __init__(self, launch: Launch, gate: Child) -> None:
+        self.settings = launch.settings
+        self.times = 0
+        """How often settings were taken over."""
+        self.refused = ""
+        """Why the file as it is now was not taken over; empty where it was."""
+        self._file = Path(launch.config)
+        self._listen = launch.listen
+        self._gate = gate
+        self._watched = Watched([self._file, *map(Path, launch.watched)])
+        self._asked = asyncio.Event()
+
+    def ask(self) -> None:
+        """Load the file again, changed or not."""
+        self._asked.set()
+
+    async def watch(self) -> None:
+        """Look at the files, and load them when they have changed, for as long as this task lives."""
+        while True:
+            try:
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._asked.wait()
+            except TimeoutError:
+                if not self._watched.changed():
+                    continue
+                await self._settled()
+            self._asked.clear()
+            await self._reload()
+
+    async def _settled(self) -> None:
+        for _ in range(MOST_WAITS):
+            await asyncio.sleep(STABLE_SECONDS)
+            if not self._watched.changed():
+                return
+
+    async def _reload(self) -> None:
+        new = unnamed(b"")
+        try:
+            refused = await self._take_over(new)
+        except (OSError, TimeoutError, ValueError) as error:
+            refused = f"It could not be loaded: {str(error) or type(error).__name__}."
+        except DurwardError as error:
+            refused = f"{error.message} {error.remedy}"
+        if refused:
+            os.close(new)
+            if refused != self.refused:
+                log.error("the configuration is not taken over, nothing has changed:\n%s", refused)
+        self.refused = refused
+
+    async def _take_over(self, new: int) -> str:
+        """Have the file loaded, and its settings taken over by the gate. Why not, where that is not done."""
+        loaded = await self._loaded(new)
+        if refused := loaded.get("refused"):
+            return str(refused)
+        accepted(await self._gate.give(new, {"do": "reload"}, LOAD_SECONDS))
+        old, self.settings = self.settings, new
+        self.times += 1
+        # A gate that has to be started again starts with what is in force.
+        self._gate.fds = tuple(new if fd == old else fd for fd in self._gate.fds)
+        self._watched.look_at([self._file, *map(Path, loaded.get("watched", ()))])
+        log.info("the configuration is taken over: %s", self._file)
+        if warnings := loaded.get("warnings"):
+            log.warning("%s", warnings)
+        return ""
+
+    async def _loaded(self, new: int) -> Message:
+        """What the loader tells of the file. Raises TimeoutError, ValueError, OSError."""
+        words = (sys.executable, "-P", "-m", "durward.server.loader", str(self._file), self._listen)
+        fds = (self.settings, new)
+        process = await asyncio.create_subprocess_exec(
+            *words,
+            *map(str, fds),
+            pass_fds=fds,
+            start_new_session=True,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        try:
+            async with asyncio.timeout(LOAD_SECONDS):
+                told, _ = await process.communicate()
+        except BaseException:
+            process.kill()
+            await process.wait()
+            raise
+        if process.returncode:
+            raise OSError(f"the loader ended with exit code {process.returncode}")
+        loaded = json.loads(told)
+        if not isinstance(loaded, dict):
+            raise ValueError("the loader told nothing")
+        return loaded

@@ -1,0 +1,56 @@
+"""What becomes of a file that is loaded for a running gate. With a gate around it: test_reloading.py."""
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from durward.config.compile import compile_file
+from durward.server.loader import load, referred
+
+FILE = """
+providers:
+  one: {protocol: openai, base_url: "http://127.0.0.1:1/v1", credential: file:key}
+apis: {crm: {base_url: "http://127.0.0.1:2", credential: {header: X-Key, value: "${file:key} ${file:other} ${env:NOT_THERE}"}}}
+policies: [{name: all, allow: {}}]
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "durward.yaml"
+    path.write_text(FILE)
+    return path
+
+
+def test_a_good_file_tells_its_warnings_and_what_it_refers_to(file: Path) -> None:
+    in_force = compile_file(file)
+    loaded, settings = load(file, "", in_force)
+    assert settings == in_force
+    assert loaded.refused == ""
+    assert "NOT_THERE" in loaded.warnings
+    assert loaded.watched == (str(file.parent / "key"), str(file.parent / "other"))
+
+
+def test_authorities_are_watched_too(file: Path) -> None:
+    assert referred(replace(compile_file(file), ca_file="/ca.pem"))[-1] == "/ca.pem"
+
+
+def test_a_file_that_is_missing_or_wrong_is_refused_with_what_is_wrong(file: Path) -> None:
+    in_force = compile_file(file)
+    file.write_text(FILE.replace("openai", "opnai"))
+    loaded, settings = load(file, "", in_force)
+    assert settings is None
+    assert "durward.yaml:3:" in loaded.refused
+    file.unlink()
+    loaded, settings = load(file, "", in_force)
+    assert settings is None
+    assert "durward.yaml" in loaded.refused
+
+
+def test_what_cannot_change_is_refused_unless_the_command_line_said_it(file: Path) -> None:
+    in_force = replace(compile_file(file), listen="127.0.0.1:9")
+    loaded, settings = load(file, "", in_force)
+    assert (settings, loaded.refused) == (None, "needs restart: listen: 127.0.0.1:9 → 127.0.0.1:7300")
+    loaded, settings = load(file, "127.0.0.1:9", in_force)
+    assert settings == in_force
