@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from bench import hangup, load, make_journal, prompts
+from bench import hangup, load, make_journal, prompts, reload
 from bench.processes import BenchError, cpu, pss_mb, tree, wait_until
 from bench.subjects import (
     HERE,
@@ -211,6 +211,21 @@ def restart(place: Place) -> Iterator[Figure]:
     yield Figure(bar, max(took), ", ".join(f"{seconds:.2f}" for seconds in took))
 
 
+def reloads(place: Place) -> Iterator[Figure]:
+    """A hundred reloads of a large file under load, every third of them broken."""
+    data_dir = _data_dir(place)
+    base_url = f"http://127.0.0.1:{place.ports.plain}/v1"
+    with provider(place), gate(place, base_url, data_dir, reload.models()) as durward:
+        noticed = asyncio.run(reload.measure(place, durward, data_dir))
+    quiet, reloading = (calls[len(calls) * 99 // 100] for calls in (noticed.quiet, noticed.reloading))
+    detail = (
+        f"{len(noticed.reloading)} calls, p99 {quiet:.1f} → {reloading:.1f} ms, worst {noticed.reloading[-1]:.1f} ms"
+    )
+    yield Figure(Bar(f"{reload.RELOADS} reloads under load: failed calls", 0, "calls"), noticed.failed, detail)
+    bar = Bar(f"a reload of {reload.MODELS} entries adds to the p99 of running calls", 20, "ms")
+    yield Figure(bar, reloading - quiet, f"a reload took {noticed.reload_seconds:.2f} s")
+
+
 def _replaced(durward: Subject, old: int) -> bool:
     try:
         return durward.gate_pid() != old and ready(durward.port)
@@ -230,6 +245,7 @@ ROWS: dict[str, Callable[[Place], Iterator[Figure]]] = {
     "install": install,
     "hangup": hang_up,
     "restart": restart,
+    "reload": reloads,
 }
 
 

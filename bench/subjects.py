@@ -147,26 +147,27 @@ def proxy(place: Place, port: int) -> Iterator[Subject]:
         yield Subject(child.pid, port, None)
 
 
-def write_config(place: Place, base_url: str, data_dir: Path) -> Path:
+def write_config(place: Place, base_url: str, data_dir: Path, more: str = "") -> Path:
     """The gate's configuration: one provider, one agent that may do everything, everything else as shipped."""
     digest = hashlib.sha256(AGENT_KEY.encode()).hexdigest()
     file = place.folder / "durward.yaml"
     file.write_text(
         "version: 1\n"
         f"listen: 127.0.0.1:{place.ports.gate}\n"
+        "drain: {delay: 0s}\n"
         f"data_dir: {data_dir}\n"
         f"ca_file: {place.folder / 'ca.pem'}\n"
         "providers:\n"
         f"  bench: {{protocol: openai, base_url: {base_url}, credential: env:BENCH_CREDENTIAL, price_as: openai}}\n"
         f"agents:\n  bench: {{keys: ['sha256:{digest}']}}\n"
-        "policies:\n  - {name: bench, allow: {agents: [bench]}}\n"
+        "policies:\n  - {name: bench, allow: {agents: [bench]}}\n" + more
     )
     return file
 
 
 @contextlib.contextmanager
-def gate(place: Place, base_url: str, data_dir: Path) -> Iterator[Subject]:
-    config = write_config(place, base_url, data_dir)
+def gate(place: Place, base_url: str, data_dir: Path, more: str = "") -> Iterator[Subject]:
+    config = write_config(place, base_url, data_dir, more)
     env = os.environ | {"BENCH_CREDENTIAL": "sk-upstream"}
     with process(place, place.subject_core, [str(DURWARD), "up", "-c", str(config)], env) as child:
         wait_until(lambda: child.poll() is not None or ready(place.ports.gate), 30, "the gate's /readyz")

@@ -98,6 +98,8 @@ class Gateway:
             if entry is None:
                 self.on_refused(error.reason, exchange.peer)
             _refuse(relay, speaker, entry, error, call)
+            # Whoever failed may still hold it; the frames behind it would hold the call's body with it.
+            error.__traceback__ = None
         except asyncio.CancelledError:
             if entry is not None:
                 entry.fail(CallerError("The caller hung up.", reason="caller_gone"), exchange.started)

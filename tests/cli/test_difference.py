@@ -98,9 +98,11 @@ def test_agents_made_by_command_are_told_of_too(settings: Compiled) -> None:
 
 
 def test_what_needs_a_restart_comes_first(settings: Compiled) -> None:
-    told = changed(settings, ("\nproviders:", "\nlisten: 127.0.0.1:1234\nmode: observe\nproviders:"))
+    told = changed(
+        settings, ("\nproviders:", "\nlisten: 127.0.0.1:1234\nmode: observe\ndrain: {delay: 1s}\nproviders:")
+    )
     assert told[0] == "needs restart: listen: 127.0.0.1:7300 → 127.0.0.1:1234"
-    assert told[1] == "mode: enforce → observe"
+    assert told[1:3] == ["mode: enforce → observe", "drain: 5s, then 5m → 1s, then 5m"]
     assert "night, support: may now request api/crm/GET/*" in told
 
 

@@ -63,6 +63,7 @@ def gate(folder: Path, configuration: dict[str, Any]) -> Iterator[Gate]:
     file = {
         "version": 1,
         "listen": "127.0.0.1:0",
+        "drain": {"delay": "0s"},
         "agents": {"support": {"tenant": "acme", "team": "care", "keys": [f"sha256:{digest}"]}},
         "policies": rules,
         "prices": PRICES,

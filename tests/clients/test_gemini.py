@@ -1,5 +1,6 @@
 """The official Gemini SDK through a gate, with base URL and key alone changed: answers, typed errors, and the records of its calls."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,7 +36,7 @@ def assert_ok(record: Record, protocol: str, model: str, provider: str = "demo")
     assert (record["outcome"], record["status"], record["provider"]) == ("ok", 200, provider)
     assert "google-genai-sdk" in record["client"]
     assert record["cost_nano"] == cost_of(tokens(record))
-    assert not record.get("estimated", False)
+    assert not record.get("estimated", False), json.dumps(record)
 
 
 def told_by(answer: types.GenerateContentResponse) -> dict[str, int]:

@@ -44,6 +44,7 @@ def write_config(folder: Path, port: int, patience: str = "60s", **changes: Any)
     file: dict[str, Any] = {
         "version": 1,
         "listen": "127.0.0.1:0",
+        "drain": {"delay": "0s", "timeout": "10s"},
         "providers": {
             "openai": {"protocol": "openai", "base_url": f"{root}/v1"} | wire,
             "anthropic": {"protocol": "anthropic", "base_url": root} | wire,

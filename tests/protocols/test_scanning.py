@@ -247,6 +247,11 @@ LONG = st.sampled_from(["messages", "input", "tools", "system", "contents", "sys
 ASKED = st.sampled_from(
     ["max_tokens", "n", "stream", "user", "metadata", "image", "model", "max_output_tokens", "instructions"]
 )
+SAID = (
+    *("model", "stream", "max_output", "text_bytes", "bounded", "wants_usage", "claimed_user", "session", "tags"),
+    *("objects", "further_models"),
+)
+"""All that a request says beside its body."""
 READINGS = [
     *((protocol, "") for protocol in (OPENAI_CHAT, OPENAI_RESPONSES, OPENAI_EMBEDDINGS, ANTHROPIC_MESSAGES)),
     (GEMINI_GENERATE, "g"),
@@ -259,7 +264,7 @@ def reading(protocol: ModelProtocol, body: bytes, model: str) -> object:
         request = protocol.read(body, model, None)
     except CallerError as error:
         return (error.reason, error.param, str(error))
-    said = {name: getattr(request, name) for name in request.__slots__ if name != "body"}
+    said = {name: getattr(request, name) for name in SAID}
     written = [
         json.loads(protocol.write(request, name, ask)) for name in (request.model, "other") for ask in (False, True)
     ]

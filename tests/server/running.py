@@ -217,6 +217,7 @@ def write_config(folder: Path, upstream: int, more: str = "") -> Path:
     file.write_text(
         "version: 1\n"
         "listen: 127.0.0.1:0\n"
+        "drain: {delay: 0s, timeout: 10s}\n"
         f"providers: {{local: {{protocol: openai, base_url: http://127.0.0.1:{upstream}/v1}}}}\n"
         f"agents: {{support: {{keys: ['sha256:{hashlib.sha256(KEY.encode()).hexdigest()}']}}}}\n"
         "policies: [{name: all, allow: {agents: ['*']}}]\n" + more

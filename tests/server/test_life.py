@@ -13,7 +13,7 @@ import pytest
 
 from durward.calls.errors import CallerError
 from durward.server.edge import Edge
-from durward.server.life import DRAIN_SECONDS, Life
+from durward.server.life import DRAIN_SECONDS, Leave, Life
 from durward.server.pair import Message
 
 
@@ -94,7 +94,7 @@ async def test_it_answers_what_it_is_asked() -> None:
 async def test_it_leaves_when_it_is_told_and_waits_for_its_calls() -> None:
     async with life() as (living, door, edge, supervisor):
         supervisor.say(do="drain", seconds=7)
-        assert await living.leaving() == 7.0
+        assert await living.leaving() == Leave(7.0)
         draining = asyncio.ensure_future(living.drain(edge, 7.0))
         supervisor.say(do="work", id=1)
         assert await supervisor.hear() == {"done": "work", "id": 1}
@@ -107,14 +107,14 @@ async def test_it_leaves_when_it_is_told_and_waits_for_its_calls() -> None:
 async def test_it_leaves_when_the_supervisor_is_gone(caplog: pytest.LogCaptureFixture) -> None:
     async with life() as (living, _, _, supervisor):
         supervisor.leave()
-        assert await living.leaving() == DRAIN_SECONDS
+        assert await living.leaving() == Leave(DRAIN_SECONDS)
     assert "the supervisor is gone" in caplog.text
 
 
 async def test_it_leaves_on_a_signal() -> None:
     async with life() as (living, _, _, _):
         os.kill(os.getpid(), signal.SIGTERM)
-        assert await living.leaving() == DRAIN_SECONDS
+        assert await living.leaving() == Leave(DRAIN_SECONDS)
 
 
 async def test_only_less_time_hurries_it() -> None:
@@ -137,3 +137,22 @@ async def test_work_beside_the_calls_that_fails_is_said(caplog: pytest.LogCaptur
         living.begin(fail())
     assert "work beside the calls failed" in caplog.text
     assert "ValueError: broken" in caplog.text
+
+
+async def test_it_lingers_as_long_as_it_was_told_and_is_asked_to_linger_less() -> None:
+    async with life() as (living, _, _, supervisor):
+        assert await living.linger(Leave(9.0)) == 9.0
+        lingering = asyncio.ensure_future(living.linger(Leave(9.0, delay=30.0)))
+        supervisor.say(do="drain", seconds=20, delay=30)
+        supervisor.say(do="work", id=1)
+        await supervisor.hear()
+        assert not lingering.done()
+        supervisor.say(do="drain", seconds=1, delay=0)
+        assert await lingering == 1.0
+
+
+async def test_a_signal_of_its_own_gives_the_time_that_the_configuration_gives() -> None:
+    async with life() as (living, _, _, _):
+        living.signalled = Leave(30.0, 2.0)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await living.leaving() == Leave(30.0, 2.0)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from durward.server.reloading import Watched
-from tests.server.running import DURWARD, KEY, READY, Running, Upstream, calling, durward, until, write_config
+from tests.server.running import DURWARD, KEY, READY, SECONDS, Running, Upstream, calling, durward, until, write_config
 
 OTHER_KEY = "dw_" + "o" * 43
 DENIED = "policies: [{name: none, deny: {agents: ['*']}}]\n"
@@ -83,7 +83,7 @@ def test_a_broken_file_changes_nothing_and_says_why_once(tmp_path: Path) -> None
         rewrite(running, "protocol: openai", "protocol: opnai")
         running.process.send_signal(signal.SIGHUP)
         told(running, NOT_TAKEN_OVER)
-        assert "durward.yaml:3:" in running.log.read_text()
+        assert "durward.yaml:4:" in running.log.read_text()
         assert running.chat() == 200
         status = running.status()
         assert "opnai" in str(status["refused"])
@@ -159,6 +159,17 @@ def test_a_secret_that_changes_in_its_file_is_presented_at_once(tmp_path: Path) 
     finally:
         running.close()
         upstream.close()
+
+
+def test_how_to_stop_is_taken_over_too(tmp_path: Path) -> None:
+    with durward(tmp_path) as (running, _):
+        rewrite(running, "delay: 0s", "delay: 300s")
+        reloaded(running)
+        running.process.send_signal(signal.SIGTERM)
+        until(lambda: running.ask("GET", "/readyz")[0] == 503, "the word that it stops")
+        assert running.chat() == 200
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(SECONDS) == 0
 
 
 def test_a_connection_that_stays_open_is_judged_anew(tmp_path: Path) -> None:

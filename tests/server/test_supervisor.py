@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.running import READY, Running, Upstream, calling, durward, lives, until, write_config
+from tests.server.running import READY, SECONDS, Running, Upstream, calling, durward, lives, until, write_config
 
 GATE, OFFICE = "gate", "office"
 
@@ -52,6 +52,39 @@ def test_when_the_supervisor_is_killed_the_gate_finishes_its_call_and_all_end(tm
             again.wait_ready()
         finally:
             again.close()
+
+
+def test_a_stop_goes_on_accepting_until_whoever_sends_callers_has_learnt_of_it(tmp_path: Path) -> None:
+    upstream = Upstream()
+    file = write_config(tmp_path, upstream.port)
+    file.write_text(file.read_text().replace("delay: 0s", "delay: 30s"))
+    running = Running(tmp_path, [])
+    try:
+        running.wait_ready()
+        running.process.send_signal(signal.SIGTERM)
+        until(lambda: running.ask("GET", "/readyz")[0] == 503, "the word that it stops")
+        assert running.ask("GET", "/healthz")[0] == 200
+        assert running.chat() == 200
+        # Asked again, it hurries.
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(SECONDS) == 0
+        assert refused(running.port)
+    finally:
+        running.close()
+        upstream.close()
+
+
+def test_a_person_at_the_terminal_does_not_wait_for_that(tmp_path: Path) -> None:
+    upstream = Upstream()
+    file = write_config(tmp_path, upstream.port)
+    file.write_text(file.read_text().replace("delay: 0s", "delay: 300s"))
+    running = Running(tmp_path, [])
+    try:
+        running.wait_ready().process.send_signal(signal.SIGINT)
+        assert running.process.wait(SECONDS) == 0
+    finally:
+        running.close()
+        upstream.close()
 
 
 def test_a_stop_finishes_the_call_in_flight_and_ends_with_0(tmp_path: Path) -> None:

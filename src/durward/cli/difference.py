@@ -8,11 +8,13 @@ import msgspec
 from durward.calls.principal import Principal
 from durward.calls.resource import Action, Effect, Resource, Target
 from durward.catalog.http import method_effect
-from durward.config.settings import Settings
+from durward.config.grammar import spell_duration
+from durward.config.settings import Drain, Settings
 from durward.policy.rules import Policy, concerns
 from durward.server.loader import FIXED
 
 SECTIONS = ("providers", "models", "apis", "agents", "policies", "prices")
+OF_THE_WHOLE = ("mode", "drain", "ca_file")
 SHOWN_AGENTS = 5
 SHOWN_CHANGES = 200
 """So many changes are told in full; of more, how many there are."""
@@ -32,7 +34,7 @@ class Asked(NamedTuple):
 def differences(old: Settings, new: Settings, made: Sequence[Principal]) -> list[str]:
     """One line a change, most general first; none where the file means what is in force. `made`: the agents made by command."""
     lines = [f"needs restart: {name}: {_value(old, name)} → {_value(new, name)}" for name in _changed(old, new, FIXED)]
-    lines += [f"{name}: {_value(old, name)} → {_value(new, name)}" for name in _changed(old, new, ("mode", "ca_file"))]
+    lines += [f"{name}: {_value(old, name)} → {_value(new, name)}" for name in _changed(old, new, OF_THE_WHOLE)]
     for section in SECTIONS:
         lines += _of_section(section, _entries(old, section), _entries(new, section))
     return [*lines, *_for_agents(old, new, made)]
@@ -43,7 +45,10 @@ def _changed(old: Settings, new: Settings, names: Iterable[str]) -> list[str]:
 
 
 def _value(settings: Settings, name: str) -> str:
-    return str(getattr(settings, name) or "none")
+    value = getattr(settings, name)
+    if isinstance(value, Drain):
+        return f"{spell_duration(value.delay)}, then {spell_duration(value.timeout)}"
+    return str(value or "none")
 
 
 def _entries(settings: Settings, section: str) -> dict[str, Any]:

@@ -78,6 +78,7 @@ def up(
             config=str(file.absolute()) if file and not demo else "",
             listen=settings.listen if address is not None else "",
             watched=referred(settings),
+            drain=settings.drain,
         )
     )
 

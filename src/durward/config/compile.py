@@ -20,6 +20,7 @@ from durward.config.settings import (
     Agent,
     Api,
     Credential,
+    Drain,
     EffectOverride,
     Model,
     ModelTarget,
@@ -110,6 +111,7 @@ def _settings(file: schema.File, folder: Path, digest: str) -> Settings:
         policies=tuple(_rule(each) for each in file.policies),
         prices=tuple(PriceOverride(pattern, **each.model_dump()) for pattern, each in file.prices.items()),
         ca_file=None if file.ca_file is None else str(folder / file.ca_file),
+        drain=Drain(file.drain.timeout, file.drain.delay),
         digest=digest,
     )
 

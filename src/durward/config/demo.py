@@ -1,6 +1,6 @@
 """The configuration of the demo: a provider and an API that a child process plays, one agent, one rule each way, prices of its own."""
 
-from durward.config.settings import Agent, Api, EffectOverride, PriceOverride, Provider, Rule, Selector, Settings
+from durward.config.settings import Agent, Api, Drain, EffectOverride, PriceOverride, Provider, Rule, Selector, Settings
 
 AGENT = "demo"
 PRICES = PriceOverride("model/*", input="1.00", output="4.00", cached_input="0.10", cache_write="1.25")
@@ -22,4 +22,5 @@ def demo_settings(port: int, api_port: int, key_digest: str, listen: str, data_d
             Rule("no forbidden models, no deletes", "deny", may_not),
         ),
         prices=(PRICES,),
+        drain=Drain(10.0, 0.0),
     )

@@ -35,6 +35,7 @@ FORM = "x-form"
 Name = Annotated[str, *said(grammar.name, "name", pattern=whole(grammar.NAME))]
 Label = Annotated[str, *said(grammar.label, "text", minLength=1, maxLength=grammar.TEXT_LIMIT)]
 Duration = Annotated[float, *said(grammar.duration, "duration", pattern=whole(grammar.DURATION))]
+Pause = Annotated[float, *said(grammar.pause, "pause", pattern=whole(grammar.DURATION))]
 Size = Annotated[int, *said(grammar.size, "size", pattern=whole(grammar.SIZE))]
 Usd = Annotated[str, *said(grammar.price, "number", type="number", minimum=0, maximum=grammar.DEAREST)]
 Digest = Annotated[str, *said(grammar.digest, "digest", pattern=whole(grammar.DIGEST))]

@@ -69,9 +69,17 @@ def duration(value: object) -> float:
     return int(milliseconds) / 1000
 
 
+def pause(value: object) -> float:
+    """Seconds of a duration, or of `0s`."""
+    match = DURATION.fullmatch(value) if isinstance(value, str) else None
+    return 0.0 if match is not None and not Decimal(match[1]) else duration(value)
+
+
 def spell_duration(seconds: float) -> str:
-    """The shortest way to write a duration that `duration` has read."""
+    """The shortest way to write a duration that `duration` or `pause` has read."""
     milliseconds = round(seconds * 1000)
+    if not milliseconds:
+        return "0s"
     unit = next(unit for unit in ("m", "s", "ms") if milliseconds % MILLISECONDS[unit] == 0)
     return f"{milliseconds // MILLISECONDS[unit]}{unit}"
 

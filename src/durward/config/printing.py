@@ -49,6 +49,7 @@ def print_settings(settings: Settings) -> str:
         "policies": [_rule(rule) for rule in settings.policies],
         "prices": {price.pattern: _price(price) for price in settings.prices},
         "records": {"payloads": "none"},
+        "drain": {"delay": spell_duration(settings.drain.delay), "timeout": spell_duration(settings.drain.timeout)},
     }
     if settings.ca_file is not None:
         shown["ca_file"] = settings.ca_file

@@ -218,6 +218,15 @@ class Records(Section):
     """Prompts and answers: `none` is all that this version can do."""
 
 
+class Drain(Section):
+    """How a gate that is told to stop does it."""
+
+    delay: fields.Pause = written("5s")
+    """How long it goes on accepting calls while `/readyz` says 503, so that whoever sends callers here learns of it. Ctrl-C skips it."""
+    timeout: fields.Duration = written("300s")
+    """How long calls under way, streams too, may then take to end. What is left is cut and settled."""
+
+
 class File(Section):
     """The whole file. Everything has a default; an empty file starts a gate that denies every call."""
 
@@ -245,6 +254,8 @@ class File(Section):
     """The operator's own prices, by resource pattern. The most specific pattern that matches counts; it holds for every service tier."""
     records: Records = Field(default_factory=Records)
     """What is kept of calls."""
+    drain: Drain = Field(default_factory=Drain)
+    """How a gate that is told to stop does it."""
     ca_file: fields.Path | None = None
     """Certificates (PEM) to trust for upstreams beside the system's own."""
 

@@ -1,6 +1,6 @@
 """The configuration as the gate gets it: checked, with defaults filled in, plain data that crosses a process boundary as JSON."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -110,6 +110,13 @@ class PriceOverride(msgspec.Struct, frozen=True, omit_defaults=True):
     reasoning: str | None = None
 
 
+class Drain(NamedTuple):
+    """How a gate that is told to stop does it, in seconds: calls that are under way may take `timeout`, once new ones came for `delay`."""
+
+    timeout: float = 300.0
+    delay: float = 5.0
+
+
 class Settings(msgspec.Struct, frozen=True):
     """The whole configuration in force."""
 
@@ -126,6 +133,7 @@ class Settings(msgspec.Struct, frozen=True):
     policies: tuple[Rule, ...] = ()
     prices: tuple[PriceOverride, ...] = ()
     ca_file: str | None = None
+    drain: Drain = Drain()
     digest: str = ""
     """SHA-256 of the file's bytes, hex; empty for a configuration that came from no file."""
 

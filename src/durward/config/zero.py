@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from durward.calls.origin import Timeouts
-from durward.config.settings import Credential, ProtocolName, Provider, Rule, Selector, Settings
+from durward.config.settings import Credential, Drain, ProtocolName, Provider, Rule, Selector, Settings
 
 LISTEN = "127.0.0.1:7300"
 AGENT = "default"
@@ -41,7 +41,9 @@ def zero_config(environment: Mapping[str, str], ollama: bool, data_dir: str) -> 
     if not found:
         return None
     rule = Rule(f"{AGENT} may do everything", "allow", Selector(agents=(AGENT,)))
-    return Settings(LISTEN, str(Path(data_dir)), providers=tuple(found.values()), policies=(rule,))
+    # Nobody stands before a gate without a file who would have to learn that it stops.
+    drain = Drain(delay=0.0)
+    return Settings(LISTEN, str(Path(data_dir)), providers=tuple(found.values()), policies=(rule,), drain=drain)
 
 
 def ollama_answers() -> bool:

@@ -135,15 +135,18 @@ class Child:
         hand(self._handing, fd)
         return await self.ask(message, seconds)
 
-    async def end(self, seconds: float) -> None:
-        """Tell the child to finish within `seconds`; end it by force a little later. A second call with less time hurries it."""
+    async def end(self, seconds: float, delay: float = 0.0) -> None:
+        """Tell the child to go on for `delay`, then to finish within `seconds`; end it by force a little later.
+
+        A second call with less time hurries it.
+        """
         self._ending = True
         if self._keeping is None:
             return
         if self.pid is None:
             self._keeping.cancel()
-        self._say({"do": "drain", "seconds": seconds})
-        await asyncio.wait([self._keeping], timeout=seconds + FORCE_SECONDS)
+        self._say({"do": "drain", "seconds": seconds, "delay": delay})
+        await asyncio.wait([self._keeping], timeout=delay + seconds + FORCE_SECONDS)
         if self.pid is not None:
             log.warning("%s did not end in time; ending it by force", self.name)
             self._kill()

@@ -25,7 +25,7 @@ async def run(pair_end: socket.socket, listener: socket.socket) -> None:
     edge = Edge(Demo(clock, asyncio.sleep, SEED).answer, clock, Bounds(), lambda reason, peer: None)
     life = Life("demo", refuse)
     await life.start(edge, pair_end, listener)
-    await life.drain(edge, await life.leaving())
+    await life.drain(edge, (await life.leaving()).seconds)
     life.close()
 
 

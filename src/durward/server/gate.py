@@ -26,7 +26,7 @@ from durward.server.bounds import Bounds, body_memory
 from durward.server.clock import SystemClock, SystemRandom
 from durward.server.edge import Edge
 from durward.server.launch import content, handed_over
-from durward.server.life import Life
+from durward.server.life import Leave, Life
 from durward.server.log import log_to_stderr
 from durward.server.pair import Message
 from durward.server.refusals import Refusals
@@ -61,6 +61,8 @@ class Gate:
         self._upstreams = PooledUpstreams(clock, settings.ca_file, batch=self._turn.upstreams)
         self._gateway = Gateway(self._snapshot(settings), keys, self._journal, self._upstreams, clock, SystemRandom())
         self._handed = handed
+        self._life = Life("gate", self._obey)
+        self._life.signalled = Leave(*settings.drain)
         self._silent = False
 
     async def run(self, pair_end: socket.socket, listener: socket.socket) -> None:
@@ -69,14 +71,15 @@ class Gate:
         refusals = Refusals(self._clock)
         self._gateway.on_refused = refusals.note
         edge = Edge(self._gateway.handle, self._clock, bounds, refusals.note, self._turn.callers)
-        life = Life("gate", self._obey)
+        life = self._life
         life.begin(self._beat())
         await life.start(edge, pair_end, listener)
         # What the last gate left open is looked after beside the calls: they do not wait for it.
         self._recovery.start()
-        seconds = await life.leaving()
+        leave = await life.leaving()
+        # Readiness says so at once; who sends callers here needs a while to learn of it.
         self._gateway.stopping = True
-        await life.drain(edge, seconds)
+        await life.drain(edge, await life.linger(leave))
         await asyncio.to_thread(self._recovery.stop)
         self._upstreams.close()
         self._journal.close()
@@ -102,6 +105,7 @@ class Gate:
         # In the same turn as the keys: no call is identified by one configuration and judged by another.
         self._gateway.take_over(snapshot)
         self._upstreams.trust(settings.ca_file)
+        self._life.signalled = Leave(*settings.drain)
         return {}
 
     def _read(self, fd: int) -> tuple[Settings, Snapshot]:

@@ -35,6 +35,8 @@ class Launch(NamedTuple):
     """Where the command line said to listen, whatever the file says."""
     watched: tuple[str, ...] = ()
     """Further files that the configuration refers to: secrets, authorities."""
+    drain: tuple[float, float] = (10.0, 0.0)
+    """How many seconds calls under way may take once it is told to stop, and how many it goes on accepting before."""
 
 
 def unnamed(content: bytes) -> int:
@@ -88,7 +90,7 @@ def become_supervisor(launch: Launch) -> None:
 def launched(fd: int) -> Launch:
     """The launch behind a descriptor, which is closed; what else it names is from now on inherited only where it is passed on."""
     told = json.loads(content(fd))
-    launch = Launch(**{**told, "watched": tuple(told["watched"])})
+    launch = Launch(**{**told, "watched": tuple(told["watched"]), "drain": tuple(told["drain"])})
     os.close(fd)
     for kept in (launch.lock, launch.listener, launch.settings, launch.demo, launch.show):
         if kept is not None:

@@ -9,7 +9,7 @@ import logging
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, NamedTuple
 
 from durward.calls.errors import DurwardError
 from durward.server.control import refusal
@@ -23,6 +23,13 @@ UNCOLLECTED = 20_000
 Obey = Callable[[Message], Awaitable[Message]]
 
 
+class Leave(NamedTuple):
+    """How to leave: `delay` seconds go on accepting, so that whoever sends callers here can learn of it, then give the calls `seconds`."""
+
+    seconds: float
+    delay: float = 0.0
+
+
 class Life:
     """One life. `obey` does a command and answers it, or raises DurwardError; `begin` runs work beside the calls as long as they last."""
 
@@ -30,7 +37,9 @@ class Life:
         self._log = logging.getLogger(name)
         self._obey = obey
         self._pair: Pair | None = None
-        self._leave: asyncio.Queue[float] = asyncio.Queue()
+        self._leave: asyncio.Queue[Leave] = asyncio.Queue()
+        self.signalled = Leave(DRAIN_SECONDS)
+        """How to leave on a signal of its own."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begin(self, work: Coroutine[None, None, None]) -> None:
@@ -42,7 +51,7 @@ class Life:
     async def start(self, edge: Edge, pair_end: socket.socket, listener: socket.socket) -> None:
         """Serve, and say so."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self._leave.put_nowait, DRAIN_SECONDS)
+            asyncio.get_running_loop().add_signal_handler(number, self._signal)
         await edge.listen(listener)
         self._pair = pair = await join(pair_end, self._hear)
         self.begin(self._notice_orphaned(pair))
@@ -52,9 +61,25 @@ class Life:
         gc.set_threshold(UNCOLLECTED)
         pair.send({"event": "ready"})
 
-    async def leaving(self) -> float:
-        """Wait until it is time to leave. Answers how many seconds the calls may take to finish."""
+    def _signal(self) -> None:
+        self._leave.put_nowait(self.signalled)
+
+    async def leaving(self) -> Leave:
+        """Wait until it is time to leave."""
         return await self._leave.get()
+
+    async def linger(self, leave: Leave) -> float:
+        """Let `delay` pass while calls come and go. Answers how many seconds they may take then; asked again, only less counts."""
+        loop = asyncio.get_running_loop()
+        seconds, until = leave.seconds, loop.time() + leave.delay
+        while (left := until - loop.time()) > 0:
+            try:
+                async with asyncio.timeout(left):
+                    asked = await self._leave.get()
+            except TimeoutError:
+                break
+            seconds, until = min(seconds, asked.seconds), min(until, loop.time() + asked.delay)
+        return seconds
 
     async def drain(self, edge: Edge, seconds: float) -> None:
         """Let the calls finish. Whoever asks again hurries us only by granting less time: a stop may reach us by several ways."""
@@ -65,9 +90,9 @@ class Life:
             await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
             if not asked.done():
                 asked.cancel()
-            elif asked.result() < seconds:
+            elif asked.result().seconds < seconds:
                 draining.cancel()
-                seconds = asked.result()
+                seconds = asked.result().seconds
                 draining = asyncio.ensure_future(edge.drain(seconds))
         await draining
         for task in self._tasks:
@@ -81,7 +106,7 @@ class Life:
 
     def _hear(self, message: Message) -> None:
         if message.get("do") == "drain":
-            self._leave.put_nowait(float(message["seconds"]))
+            self._leave.put_nowait(Leave(float(message["seconds"]), float(message.get("delay", 0))))
         elif message.get("do") == "ping":
             self._say({}, message)
         else:
@@ -106,4 +131,4 @@ class Life:
     async def _notice_orphaned(self, pair: Pair) -> None:
         await pair.gone.wait()
         self._log.warning("the supervisor is gone; finishing the calls under way")
-        self._leave.put_nowait(DRAIN_SECONDS)
+        self._leave.put_nowait(Leave(DRAIN_SECONDS))

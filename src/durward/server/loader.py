@@ -26,6 +26,8 @@ class Loaded(msgspec.Struct, omit_defaults=True):
     warnings: str = ""
     watched: tuple[str, ...] = ()
     """Further files that the settings refer to."""
+    drain: tuple[float, float] | None = None
+    """As in `Launch`."""
 
 
 FIXED = ("listen", "data_dir")
@@ -49,7 +51,7 @@ def load(file: Path, listen: str, in_force: Settings) -> tuple[Loaded, Settings 
     if fixed:
         return Loaded(f"needs restart: {', '.join(fixed)}"), None
     warnings = "\n".join(examined.source.show(warning, "warning: ") for warning in examined.warnings)
-    return Loaded(warnings=warnings, watched=referred(settings)), settings
+    return Loaded(warnings=warnings, watched=referred(settings), drain=settings.drain), settings
 
 
 def referred(settings: Settings) -> tuple[str, ...]:
@@ -61,6 +63,8 @@ def referred(settings: Settings) -> tuple[str, ...]:
 
 def main() -> int:
     """Load what argv says; the exit code."""
+    # Calls come first.
+    os.nice(10)
     file, listen, in_force, new = sys.argv[1:]
     loaded, settings = load(Path(file), listen, read_settings(content(int(in_force))))
     if settings is not None:

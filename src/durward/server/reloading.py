@@ -60,6 +60,7 @@ class Reloading:
 
     def __init__(self, launch: Launch, gate: Child) -> None:
         self.settings = launch.settings
+        self.drain = launch.drain
         self.times = 0
         """How often settings were taken over."""
         self.refused = ""
@@ -115,6 +116,7 @@ class Reloading:
         accepted(await self._gate.give(new, {"do": "reload"}, LOAD_SECONDS))
         old, self.settings = self.settings, new
         self.times += 1
+        self.drain = tuple(loaded["drain"])
         # A gate that has to be started again starts with what is in force.
         self._gate.fds = tuple(new if fd == old else fd for fd in self._gate.fds)
         self._watched.look_at([self._file, *map(Path, loaded.get("watched", ()))])

@@ -22,7 +22,6 @@ from durward.server.reloading import Reloading
 
 log = logging.getLogger("supervisor")
 
-DRAIN_SECONDS = 10.0
 OFFICE_SECONDS = 1.0
 ANSWER_SECONDS = 10.0
 PIECE_BYTES = 128 * 1024
@@ -52,16 +51,18 @@ class Supervisor:
         self._watching: asyncio.Future[None] | None = None
         self._reloading = Reloading(launch, self._gate) if launch.config else None
         self._terminal = has_terminal()
+        self._at_terminal = False
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
 
     async def run(self) -> int:
         """Start everything, serve until a signal (or the end of a `--once` show), end everything. The exit code."""
         loop = asyncio.get_running_loop()
+        told = {signal.SIGHUP: self._hung_up, signal.SIGINT: self._interrupted}
         for number in SIGNALS:
             # What was started with nohup outlives its terminal.
             if signal.getsignal(number) is not signal.SIG_IGN:
-                loop.add_signal_handler(number, self._hung_up if number == signal.SIGHUP else self._signalled)
+                loop.add_signal_handler(number, told.get(number, self._signalled))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         control = Control(Path(self._launch.data_dir), self._answer)
         await control.start()
@@ -77,6 +78,11 @@ class Supervisor:
             self._signalled()
         else:
             self._reloading.ask()
+
+    def _interrupted(self) -> None:
+        """SIGINT: a person waits for the end, and nobody sends callers here who would have to learn of it."""
+        self._at_terminal = True
+        self._signalled()
 
     def _signalled(self) -> None:
         (self._hurry if self._stop.is_set() else self._stop).set()
@@ -132,7 +138,8 @@ class Supervisor:
             # The gate closes its copy; with ours gone too, new connections are refused instead of left waiting.
             os.close(self._listener)
             self._listener = None
-        gate = asyncio.ensure_future(self._gate.end(DRAIN_SECONDS))
+        seconds, delay = self._launch.drain if self._reloading is None else self._reloading.drain
+        gate = asyncio.ensure_future(self._gate.end(seconds, 0.0 if self._at_terminal else delay))
         hurry = asyncio.ensure_future(self._hurry.wait())
         waited_for: list[asyncio.Future[Any]] = [gate, hurry]
         await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
