@@ -1,13 +1,14 @@
 """`durward up`: what starts, and what is said where it does not."""
 
 import socket
+import subprocess
 from contextlib import closing
 from pathlib import Path
 
 from durward.calls.principal import Principal
 from durward.cli.agent_key import draw
 from durward.storage.state import open_offline
-from tests.server.running import Running, Upstream, command, durward, write_config
+from tests.server.running import DURWARD, SECONDS, Running, Upstream, command, durward, passing, write_config
 
 CLEAN = {"OPENAI_API_KEY": "", "ANTHROPIC_API_KEY": "", "GEMINI_API_KEY": "", "GOOGLE_API_KEY": ""}
 
@@ -90,3 +91,42 @@ def test_without_a_file_the_agent_gets_a_key_once(tmp_path: Path) -> None:
 def start_without_file(folder: Path) -> Running:
     words = ["--listen", "127.0.0.1:0"]
     return Running(folder, words, CLEAN | {"OPENAI_API_KEY": "sk-not-a-real-one"}).wait_ready()
+
+
+def test_a_passed_socket_is_served_and_survives_a_restart(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as passed, closing(Upstream()) as upstream:
+        write_config(tmp_path, upstream.port)
+        for _ in range(2):
+            running = Running(tmp_path, [], passed=passed)
+            try:
+                assert running.wait_ready().port == passed.getsockname()[1]
+                assert running.chat() == 200
+                environment = Path(f"/proc/{running.child('gate')}/environ")
+                assert not environment.exists() or b"LISTEN_" not in environment.read_bytes()
+            finally:
+                running.close()
+
+
+def started_with(folder: Path, *sockets: socket.socket) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [*passing(*sockets), *DURWARD, "up"],
+        cwd=folder,
+        pass_fds=[each.fileno() for each in sockets],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+def test_a_passed_socket_that_cannot_be_served_is_said(tmp_path: Path) -> None:
+    write_config(tmp_path, 9)
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        started = started_with(tmp_path, one, other)
+        assert started.returncode == 2
+        assert "2 sockets were passed (LISTEN_FDS), and one is served." in started.stderr
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams, socket.socket() as silent:
+        for wrong in (datagrams, silent):
+            started = started_with(tmp_path, wrong)
+            assert started.returncode == 2
+            assert "is no listening TCP socket" in started.stderr

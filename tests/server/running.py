@@ -94,15 +94,23 @@ class Upstream:
 class Running:
     """One `durward up`."""
 
-    def __init__(self, folder: Path, words: list[str], environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        words: list[str],
+        environment: dict[str, str] | None = None,
+        passed: socket.socket | None = None,
+    ) -> None:
+        """`passed` is handed over as a service manager does it."""
         self.folder = folder
         self.data_dir = folder / (".durward/demo" if "--demo" in words else ".durward")
         self.log = folder / "log"
         self.lines: list[str] = []
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*DURWARD, "up", *words],
+                [*(() if passed is None else passing(passed)), *DURWARD, "up", *words],
                 cwd=folder,
+                pass_fds=() if passed is None else (passed.fileno(),),
                 env=os.environ | (environment or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -196,6 +204,21 @@ class Running:
         for pid in self.known:
             if lives(pid):
                 os.kill(pid, signal.SIGKILL)
+
+
+PASS = """
+import os, sys
+sockets = [int(number) for number in sys.argv[1].split(",")]
+for place, number in enumerate(sockets, 3):
+    os.dup2(number, place)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(sockets)))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def passing(*sockets: socket.socket) -> list[str]:
+    """The words before a command that is to find these sockets as sd_listen_fds(3) says; they must be inherited."""
+    return [sys.executable, "-c", PASS, ",".join(str(each.fileno()) for each in sockets)]
 
 
 def command(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":

@@ -23,7 +23,7 @@ from durward.config.mistakes import Wrong
 from durward.config.settings import Settings, settings_json
 from durward.config.zero import AGENT, KEYS, LISTEN, ollama_answers, zero_config
 from durward.server.agents import check_names
-from durward.server.claims import claim, joined_address, listen
+from durward.server.claims import claim, joined_address, listen, passed_listener
 from durward.server.launch import Launch, become_supervisor, unnamed
 from durward.server.loader import referred
 from durward.storage.state import open_offline
@@ -59,7 +59,8 @@ def up(
     settings = start.settings if address is None else replace(start.settings, listen=_checked(address))
     folder = Path(settings.data_dir)
     lock = claim(folder, told=lambda text: print(text, file=sys.stderr, flush=True))
-    listener = listen(settings.listen)
+    passed = passed_listener(os.environ)
+    listener = listen(settings.listen) if passed is None else passed
     shown = shown_address(listener)
     # Before anything can fail: the key is shown this once.
     print(start.said + _agents(settings, start.agent, shown), end="", flush=True)
@@ -76,7 +77,7 @@ def up(
             show=unnamed(encode(told)) if demo else None,
             once=once,
             config=str(file.absolute()) if file and not demo else "",
-            listen=settings.listen if address is not None else "",
+            listen="" if address is None and passed is None else settings.listen,
             watched=referred(settings),
             drain=settings.drain,
         )

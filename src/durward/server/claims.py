@@ -7,15 +7,17 @@ import fcntl
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager, suppress
 from errno import EADDRINUSE
 from pathlib import Path
 
-from durward.calls.errors import GateError
+from durward.calls.errors import CallerError, GateError
 
 LOCK = "lock"
 BACKLOG = 4096
+PASSED_FD = 3
+"""Where the first passed socket stands."""
 PREDECESSOR_SECONDS = 12.0
 """A gate whose supervisor is gone finishes its calls within ten seconds; a new start waits that long for it."""
 LOOK_AGAIN_SECONDS = 0.05
@@ -129,6 +131,39 @@ def listen(address: str) -> socket.socket:
         raise GateError(f"Durward cannot listen on {address}: {why}.", reason="address_in_use") from error
     listener.setblocking(False)
     return listener
+
+
+def passed_listener(environment: MutableMapping[str, str]) -> socket.socket | None:
+    """The listening socket that a service manager has passed to this process (sd_listen_fds(3)); its variables are taken away.
+
+    Raises CallerError for what cannot be served: several sockets, or one that is no listening TCP socket.
+    """
+    told = {name: environment.pop(name, "") for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")}
+    if told["LISTEN_PID"] != str(os.getpid()) or not told["LISTEN_FDS"]:
+        return None
+    if told["LISTEN_FDS"] != "1":
+        raise CallerError(
+            f"{told['LISTEN_FDS']} sockets were passed (LISTEN_FDS), and one is served.",
+            remedy="Leave one ListenStream= in the socket unit.",
+        )
+    if not _listens(PASSED_FD):
+        raise CallerError(
+            "What was passed (LISTEN_FDS) is no listening TCP socket.", remedy="Write ListenStream=<address>:<port>."
+        )
+    listener = socket.socket(fileno=PASSED_FD)
+    os.set_inheritable(PASSED_FD, False)
+    listener.setblocking(False)
+    return listener
+
+
+def _listens(fd: int) -> bool:
+    try:
+        found = socket.socket(fileno=os.dup(fd))
+    except OSError:
+        return False
+    with found:
+        is_tcp = found.family in (socket.AF_INET, socket.AF_INET6) and found.type == socket.SOCK_STREAM
+        return is_tcp and bool(found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
 
 def _taken_by(port: int) -> str:
