@@ -1,0 +1,157 @@
+"""What `durward doctor` finds out on this machine. Each check says what it found, and what to do where that is not well."""
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple
+from urllib.parse import urlsplit
+
+from durward.calls.errors import DurwardError, GateError
+from durward.config.places import is_loopback
+from durward.config.settings import Settings
+from durward.credentials.references import files, resolve
+from durward.server.claims import listen, split_address
+from durward.server.control import ask
+
+Verdict = Literal["ok", "warn", "fail"]
+
+FULL_BYTES = 100 * 2**20
+NEAR_FULL_BYTES = 2**30
+FILLED = 0.98
+"""Above this part of its inodes a file system is as good as full."""
+PRIVATE = ("journal.key", "state.db", "index.db")
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+PROXIES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+BASES = ("OPENAI_BASE_URL", "OPENAI_API_BASE", "ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL")
+PAIRS = (
+    ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "Claude Code sends both, and the gate refuses keys that differ."),
+    ("GEMINI_API_KEY", "GOOGLE_API_KEY", "Google's SDK takes GOOGLE_API_KEY, whatever the other says."),
+)
+
+
+class Finding(NamedTuple):
+    """What one check found."""
+
+    verdict: Verdict
+    about: str
+    said: str
+    remedy: str = ""
+
+
+def check_listener(settings: Settings) -> Finding:
+    """The address is free, or it is ours."""
+    running = ask(Path(settings.data_dir), {"do": "status"}) if Path(settings.data_dir).is_dir() else None
+    if running is not None:
+        said = f"Durward runs: pid {running['pid']}, http://{running['address']}"
+        if not running.get("refused"):
+            return Finding("ok", "listen", said)
+        remedy = "See `durward check`; it goes on with what it had."
+        return Finding("warn", "listen", f"{said}; its file as it is now was not taken over", remedy)
+    try:
+        listen(settings.listen).close()
+    except GateError as error:
+        return Finding("fail", "listen", error.message, error.remedy)
+    if not is_loopback(settings.listen):
+        remedy = "Put TLS before it, or listen on 127.0.0.1: agent keys travel as they are."
+        return Finding("warn", "listen", f"{settings.listen} is free, and reachable from other machines", remedy)
+    return Finding("ok", "listen", f"{settings.listen} is free")
+
+
+def check_data_dir(settings: Settings) -> Iterator[Finding]:
+    """The folder is ours alone, and has room."""
+    folder = Path(settings.data_dir)
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    if not there.is_dir():
+        yield Finding("fail", "data_dir", f"{there} is no folder", "Move it away, or name another `data_dir`.")
+        return
+    if not os.access(there, os.W_OK | os.X_OK):
+        yield Finding("fail", "data_dir", f"{there} cannot be written", f"chown it to uid {os.getuid()}.")
+        return
+    if there != folder:
+        yield Finding("ok", "data_dir", f"{folder} will be made")
+    else:
+        yield from _private(folder)
+    yield _room(there)
+
+
+def _private(folder: Path) -> Iterator[Finding]:
+    open_to_others = [each for each in (folder, *(folder / name for name in PRIVATE)) if _is_open(each)]
+    foreign = [each for each in (folder, *folder.iterdir()) if each.lstat().st_uid != os.getuid()]
+    for path in open_to_others:
+        mode = "700" if path.is_dir() else "600"
+        yield Finding("fail", "data_dir", f"others on this machine may enter or read {path}", f"chmod {mode} {path}")
+    if foreign:
+        said = f"{foreign[0]} belongs to another user"
+        yield Finding("fail", "data_dir", said, f"Run as that user, or chown -R {os.getuid()} {folder}.")
+    if not open_to_others and not foreign:
+        yield Finding("ok", "data_dir", f"{folder} is ours alone")
+
+
+def _is_open(path: Path) -> bool:
+    return path.exists() and bool(path.stat().st_mode & OTHERS)
+
+
+def _room(folder: Path) -> Finding:
+    free = shutil.disk_usage(folder).free
+    nodes = os.statvfs(folder)
+    said = f"{free / 1e9:.1f} GB are free"
+    if nodes.f_files and nodes.f_favail < nodes.f_files * (1 - FILLED):
+        return Finding("fail", "disk", "hardly a file can be made any more (inodes)", "Delete what is not needed.")
+    if free < FULL_BYTES:
+        remedy = "Make room: calls are refused while their records cannot be written."
+        return Finding("fail", "disk", said, remedy)
+    if free < NEAR_FULL_BYTES:
+        return Finding("warn", "disk", said, "Make room: a million calls take about 1 GB.")
+    return Finding("ok", "disk", said)
+
+
+def check_secrets(settings: Settings, environment: Mapping[str, str]) -> Iterator[Finding]:
+    """Every reference leads to a secret, and files with secrets are not for everybody."""
+    named = [(each.name, each.credential) for each in settings.providers]
+    named += [(each.name, each.credential) for each in settings.apis]
+    for name, credential in named:
+        if credential is None or credential.caller:
+            continue
+        about = f"credential of {name}"
+        try:
+            resolve(credential.template, environment)
+        except DurwardError as error:
+            remedy = "Set it where Durward starts; calls that need it get 503 until then."
+            yield Finding("fail", about, error.message, remedy)
+            continue
+        shared = [path for path in files(credential.template) if Path(path).stat().st_mode & stat.S_IROTH]
+        if shared:
+            yield Finding("warn", about, f"everybody on this machine may read {shared[0]}", f"chmod o-r {shared[0]}")
+        else:
+            yield Finding("ok", about, "is there")
+
+
+def check_clients(settings: Settings, environment: Mapping[str, str]) -> Iterator[Finding]:
+    """Variables that make clients on this machine pass the gate by, or trip over themselves."""
+    found = False
+    for one, other, why in PAIRS:
+        if environment.get(one) and environment.get(other) and environment[one] != environment[other]:
+            found = True
+            yield Finding("warn", "clients", f"{one} is set beside {other}. {why}", "Unset one of them for agents.")
+    _, port = split_address(settings.listen)
+    for name in BASES:
+        url = environment.get(name)
+        if url and urlsplit(url).port != port:
+            found = True
+            yield Finding("warn", "clients", f"{name} leads past the gate: {_shown(url)}", f"Point it to port {port}.")
+    proxy = next((name for name in PROXIES if environment.get(name)), None)
+    exempt = environment.get("NO_PROXY") or environment.get("no_proxy") or ""
+    if proxy and not {"*", "127.0.0.1", "localhost"} & {host.strip() for host in exempt.split(",")}:
+        found = True
+        said = f"{proxy} is set, and NO_PROXY does not name 127.0.0.1: clients ask the proxy for the gate"
+        yield Finding("warn", "clients", said, "export NO_PROXY=127.0.0.1,localhost")
+    if not found:
+        yield Finding("ok", "clients", "nothing in this environment leads clients past the gate")
+
+
+def _shown(url: str) -> str:
+    """A URL without what may be secret in it."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}"

@@ -1,0 +1,149 @@
+"""Upstreams as `durward doctor` finds them: each way in which one can be out of reach, and what it costs to ask: nothing."""
+
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from durward.cli.checks import Finding
+from durward.cli.probe import probe
+from durward.config.settings import Api, Credential, Provider
+from tests.upstreams.authority import Authority
+
+KEY = Credential(header="Authorization", template="Bearer ${env:KEY}")
+ENVIRONMENT = {"KEY": "sk-secret"}
+
+
+class Asked(list[str]):
+    """The request lines that came, each with its credential."""
+
+
+@contextmanager
+def serving(status: int, date: str | None = None, tls: ssl.SSLContext | None = None) -> Iterator[tuple[int, Asked]]:
+    asked = Asked()
+
+    class Answer(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            asked.append(f"{self.command} {self.path} {self.headers.get('Authorization', '')}".strip())
+            self.send_response_only(status)
+            if date is not None:
+                self.send_header("Date", date)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_HEAD = do_GET  # noqa: N815
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Nobody reads it."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield server.server_address[1], asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def found(upstream: Provider | Api, ca_file: str | None = None, now: float = 1_800_000_000.0) -> list[Finding]:
+    findings = probe(upstream, ENVIRONMENT, ca_file, lambda: now)
+    assert all(finding.remedy for finding in findings if finding.verdict != "ok")
+    assert "sk-secret" not in str(findings)
+    return findings
+
+
+def provider(port: int, credential: Credential | None = KEY, scheme: str = "http", host: str = "127.0.0.1") -> Provider:
+    return Provider("one", "openai", f"{scheme}://{host}:{port}/v1", credential)
+
+
+def test_a_provider_is_asked_for_its_models_and_an_api_for_its_head() -> None:
+    with serving(200) as (port, asked):
+        assert found(provider(port)) == [Finding("ok", "provider one", f"127.0.0.1:{port} answers (200)")]
+        assert found(Api("crm", f"http://127.0.0.1:{port}/base", KEY))[0].verdict == "ok"
+        assert found(Provider("g", "gemini", f"http://127.0.0.1:{port}"))[0].verdict == "ok"
+    assert asked == [
+        "GET /v1/models Bearer sk-secret",
+        "HEAD /base Bearer sk-secret",
+        "GET /v1beta/models?pageSize=1000",
+    ]
+
+
+@pytest.mark.parametrize(
+    "status,credential,verdict,said",
+    [
+        (401, KEY, "fail", "refuses the credential (401)"),
+        (403, KEY, "fail", "refuses the credential (403)"),
+        (401, None, "ok", "wants a credential"),
+        (401, Credential(caller=True), "ok", "wants a credential"),
+        (401, Credential(header="X-Key", template="${env:NOT_SET}"), "ok", "wants a credential"),
+        (503, KEY, "warn", "answers with 503"),
+        (404, KEY, "ok", "answers (404)"),
+    ],
+)
+def test_what_an_answer_means(status: int, credential: Credential | None, verdict: str, said: str) -> None:
+    with serving(status) as (port, _):
+        (finding,) = found(provider(port, credential))
+    assert finding.verdict == verdict
+    assert said in finding.said
+
+
+def test_a_name_that_is_none() -> None:
+    (finding,) = found(provider(80, host="no-such-host.invalid"))
+    assert finding.verdict == "fail"
+    assert "no-such-host.invalid has no address" in finding.said
+
+
+def test_a_port_where_nobody_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as once:
+        port = once.getsockname()[1]
+    (finding,) = found(provider(port))
+    assert finding.verdict == "fail"
+    assert f"127.0.0.1:{port} cannot be reached: Connection refused" in finding.said
+
+
+def test_what_answers_is_not_http() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def mumble() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"220 mail.example.com ESMTP\r\n")
+
+        thread = threading.Thread(target=mumble)
+        thread.start()
+        (finding,) = found(provider(listener.getsockname()[1]))
+        thread.join()
+    assert finding.verdict == "fail"
+    assert "does not answer as HTTP" in finding.said
+
+
+def test_a_certificate_is_checked(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    with serving(200, tls=authority.server("127.0.0.1")) as (port, _):
+        (finding,) = found(provider(port, scheme="https"))
+        assert finding.verdict == "fail"
+        assert "is not valid" in finding.said
+        assert found(provider(port, scheme="https"), authority.ca_file)[0].verdict == "ok"
+
+
+@pytest.mark.parametrize(
+    "date,seconds",
+    [("Fri, 15 Jan 2027 08:00:00 GMT", 0), ("Fri, 15 Jan 2027 07:58:00 GMT", 120), ("yesterday", 0), (None, 0)],
+)
+def test_a_clock_that_goes_wrong_is_told(date: str | None, seconds: int) -> None:
+    with serving(200, date) as (port, _):
+        findings = found(provider(port))
+    skews = [finding.said for finding in findings if finding.about == "clock"]
+    assert skews == ([f"it differs from that of 127.0.0.1:{port} by {seconds} s"] if seconds else [])
