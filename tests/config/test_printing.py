@@ -15,6 +15,7 @@ from durward.config.settings import (
     Agent,
     Api,
     Credential,
+    Drain,
     EffectOverride,
     Model,
     ModelTarget,
@@ -103,6 +104,7 @@ def settings(draw: st.DrawFn) -> Settings:
             PriceOverride(f"model/{name}", draw(rates) or "0", draw(rates), draw(rates), draw(rates), draw(rates))
             for name in draw(several(names))
         ),
+        drain=Drain(draw(durations), draw(st.one_of(st.just(0.0), durations))),
     )
 
 

@@ -145,8 +145,8 @@ async def gate_inside(
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     ours, theirs = socket.socketpair()
-    _, handed = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    with ours, handed:
+    handing, handed = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with ours, handing, handed:
         ours.setblocking(False)
         settings = examine_file(folder / "durward.yaml", os.environ).settings
         running = asyncio.ensure_future(Gate(settings, handed).run(theirs, listener))
