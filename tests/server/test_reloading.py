@@ -1,14 +1,22 @@
 """A running Durward takes over what its file says now, as a whole or not at all, while calls go on."""
 
+import asyncio
 import hashlib
 import os
 import pty
 import signal
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from durward.server.reloading import Watched
+from durward.calls.errors import GateError
+from durward.config.compile import compile_file
+from durward.config.settings import settings_json
+from durward.server.children import Child
+from durward.server.launch import Launch, unnamed
+from durward.server.pair import Message
+from durward.server.reloading import Reloading, Watched
 from tests.server.running import DURWARD, KEY, READY, SECONDS, Running, Upstream, calling, durward, until, write_config
 
 OTHER_KEY = "dw_" + "o" * 43
@@ -69,9 +77,11 @@ def test_a_gate_that_is_started_again_starts_with_what_was_taken_over(tmp_path: 
     with durward(tmp_path) as (running, _):
         deny(running)
         reloaded(running)
-        gate = running.child("gate")
-        os.kill(gate, signal.SIGKILL)
+        gate, office = running.child("gate"), running.child("office")
+        for child in (gate, office):
+            os.kill(child, signal.SIGKILL)
         running.child("gate", gate)
+        running.child("office", office)
         assert running.chat() == 403
         rewrite(running, DENIED, "policies: [{name: all, allow: {agents: ['*']}}]\n")
         reloaded(running, 2)
@@ -217,3 +227,53 @@ def test_a_file_is_another_when_it_was_written_replaced_or_taken_away(tmp_path: 
     assert not watched.changed()
     other.write_text("e")
     assert watched.changed()
+
+
+async def test_a_gate_that_ends_before_it_has_taken_over_is_asked_again(tmp_path: Path) -> None:
+    file = tmp_path / "durward.yaml"
+    file.write_text("version: 1\n")
+    settings = unnamed(settings_json(compile_file(file)))
+
+    class Mortal:
+        """A gate that ends the first time it is given settings."""
+
+        fds = (settings,)
+        given = 0
+
+        async def give(self, fd: int, message: Message, seconds: float) -> Message:
+            self.given += 1
+            if self.given == 1:
+                raise GateError("The gate ended before it answered.", reason="stopping")
+            return {}
+
+    gate = Mortal()
+    launch = Launch("/data", "", 0, 0, settings, config=str(file))
+    reloading = Reloading(launch, cast(Child, gate))
+    watching = asyncio.ensure_future(reloading.watch())
+    reloading.ask()
+    async with asyncio.timeout(SECONDS):
+        while not reloading.times:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    watching.cancel()
+    assert gate.given == 2
+    assert gate.fds == (reloading.settings,)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(settings)
+    os.close(reloading.settings)
+
+
+def test_reloads_leave_no_descriptor_behind(tmp_path: Path) -> None:
+    with durward(tmp_path) as (running, _):
+        pids = (running.pid, running.child("gate"))
+
+        def held() -> list[int]:
+            return [len(list(Path(f"/proc/{pid}/fd").glob("*"))) for pid in pids]
+
+        reloaded(running)
+        before = held()
+        for times in range(2, 5):
+            reloaded(running, times)
+        rewrite(running, "protocol: openai", "protocol: opnai")
+        running.process.send_signal(signal.SIGHUP)
+        told(running, NOT_TAKEN_OVER)
+        until(lambda: held() == before, "the descriptors of before")

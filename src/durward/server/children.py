@@ -128,10 +128,11 @@ class Child:
                 del self._asked[number]
 
     async def give(self, fd: int, message: Message, seconds: float) -> Message:
-        """As `ask`, with a descriptor that belongs to the message. Raises OSError besides."""
+        """As `ask`, with a descriptor that belongs to the message, for a program that `takes` them. Raises OSError besides."""
         async with asyncio.timeout(seconds):
             await self.ready.wait()
-        assert self._handing is not None
+        if self._handing is None:
+            raise GateError(f"The {self.name} ended before it answered.", reason="stopping")
         hand(self._handing, fd)
         return await self.ask(message, seconds)
 

@@ -58,7 +58,8 @@ def _mark(path: Path) -> Mark:
 class Reloading:
     """Brings changes of the configuration to the gate. `settings` is the descriptor of those in force."""
 
-    def __init__(self, launch: Launch, gate: Child) -> None:
+    def __init__(self, launch: Launch, gate: Child, *others: Child) -> None:
+        """`others` start with the settings too, and need not know of new ones while they live."""
         self.settings = launch.settings
         self.drain = launch.drain
         self.times = 0
@@ -68,8 +69,10 @@ class Reloading:
         self._file = Path(launch.config)
         self._listen = launch.listen
         self._gate = gate
+        self._others = others
         self._watched = Watched([self._file, *map(Path, launch.watched)])
         self._asked = asyncio.Event()
+        self._again = False  # the gate ended in between
 
     def ask(self) -> None:
         """Load the file again, changed or not."""
@@ -82,11 +85,17 @@ class Reloading:
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self._asked.wait()
             except TimeoutError:
-                if not self._watched.changed():
+                if self._watched.changed():
+                    await self._settled()
+                elif not self._again:
                     continue
-                await self._settled()
             self._asked.clear()
-            await self._reload()
+            self._again = False
+            try:
+                await self._reload()
+            except Exception:
+                # A bug; the gate goes on with what it has, and the next change is looked at as well.
+                log.exception("the configuration could not be looked after")
 
     async def _settled(self) -> None:
         for _ in range(MOST_WAITS):
@@ -102,6 +111,7 @@ class Reloading:
             refused = f"It could not be loaded: {str(error) or type(error).__name__}."
         except DurwardError as error:
             refused = f"{error.message} {error.remedy}"
+            self._again = error.reason == "stopping"
         if refused:
             os.close(new)
             if refused != self.refused:
@@ -115,10 +125,12 @@ class Reloading:
             return str(refused)
         accepted(await self._gate.give(new, {"do": "reload"}, LOAD_SECONDS))
         old, self.settings = self.settings, new
+        # Children that have to be started again start with what is in force.
+        for child in (self._gate, *self._others):
+            child.fds = tuple(new if fd == old else fd for fd in child.fds)
+        os.close(old)
         self.times += 1
         self.drain = tuple(loaded["drain"])
-        # A gate that has to be started again starts with what is in force.
-        self._gate.fds = tuple(new if fd == old else fd for fd in self._gate.fds)
         self._watched.look_at([self._file, *map(Path, loaded.get("watched", ()))])
         log.info("the configuration is taken over: %s", self._file)
         if warnings := loaded.get("warnings"):

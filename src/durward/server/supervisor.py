@@ -49,7 +49,7 @@ class Supervisor:
         self._kept: list[asyncio.Future[Any]] = []
         """One a vital child, done when nothing keeps it running any more."""
         self._watching: asyncio.Future[None] | None = None
-        self._reloading = Reloading(launch, self._gate) if launch.config else None
+        self._reloading = Reloading(launch, self._gate, self._office) if launch.config else None
         self._terminal = has_terminal()
         self._at_terminal = False
         self._stop = asyncio.Event()
