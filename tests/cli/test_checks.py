@@ -78,7 +78,7 @@ def test_what_others_may_read_is_not_well(settings: Settings) -> None:
     (folder / "journal.key").write_text("secret")
     (folder / "journal.key").chmod(0o644)
     found = list(check_data_dir(settings))
-    assert verdicts(found) == ["fail", "fail", "ok"]
+    assert verdicts(found) == ["warn", "fail", "ok"]
     assert [finding.remedy for finding in found[:2]] == [f"chmod 700 {folder}", f"chmod 600 {folder}/journal.key"]
 
 
@@ -139,6 +139,8 @@ def test_secrets_are_there_or_not_or_for_everybody(settings: Settings, tmp_path:
         ({"ANTHROPIC_API_KEY": "a", "ANTHROPIC_AUTH_TOKEN": "b"}, "ANTHROPIC_API_KEY is set beside"),
         ({"GEMINI_API_KEY": "a", "GOOGLE_API_KEY": "b"}, "GEMINI_API_KEY is set beside"),
         ({"OPENAI_BASE_URL": "https://u:p@api.example.com/v1"}, "leads past the gate: https://api.example.com"),
+        ({"OPENAI_BASE_URL": "http://gate:abc"}, "leads past the gate: it is no URL"),
+        ({"OPENAI_BASE_URL": "http://[::1"}, "leads past the gate: it is no URL"),
         ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "internal"}, "HTTPS_PROXY is set"),
     ],
 )

@@ -142,3 +142,41 @@ def test_the_file_is_held_against_what_runs(tmp_path: Path) -> None:
     done = running.command("check", "--diff")
     assert done.returncode == 2
     assert "No Durward runs on" in done.stderr
+
+
+ANY_MODEL = ('models:\n  small: {provider: one}\n  "big-*": {provider: one}\n', "")
+DENIED = "  - {name: no big, deny: {resources: [%s]}}\n"
+
+
+@pytest.mark.parametrize(
+    "rule,lost",
+    [
+        ('"model/gpt-4*"', "generate model/gpt-4*"),
+        ('"model/one/gpt-4*"', "generate model/one/gpt-4*"),
+        ('"api/crm/GET/contacts/*"', "request api/crm/GET/contacts/*"),
+    ],
+)
+def test_a_rule_about_a_part_is_told_whether_or_not_the_file_names_models(
+    settings: Compiled, rule: str, lost: str
+) -> None:
+    more = ("  - {name: rest", DENIED % rule + "  - {name: rest")
+    for base in ([ANY_MODEL], [('"big-*"', '"gpt-*"')]):
+        old, new = settings(*base), settings(*base, more)
+        assert f"other: may no longer {lost} (denied by no big)" in differences(old, new, [])
+        assert f"other: may now {lost}" in differences(new, old, [])
+        assert not any("gone" in line for line in differences(new, old, []))
+
+
+def test_a_rule_that_changes_nothing_for_anybody_is_told_as_a_rule_alone(settings: Compiled) -> None:
+    more = ("  - {name: rest", '  - {name: again, allow: {agents: [other], resources: ["model/x"]}}\n  - {name: rest')
+    assert differences(settings(ANY_MODEL), settings(ANY_MODEL, more), []) == ["+ policies: again"]
+
+
+def test_an_effect_that_changes_is_told_by_what_it_lets_agents_do(settings: Compiled) -> None:
+    reads = ('teams: [care], resources: ["model/*"]', "teams: [care], effects: [read]")
+    override = (
+        '{base_url: "http://127.0.0.1:2"}',
+        '{base_url: "http://127.0.0.1:2", effects: {"POST /search/*": read}}',
+    )
+    told = differences(settings(reads), settings(reads, override), [])
+    assert told == ["~ apis: crm (effects)", "night, support: may now request api/crm/POST/search/*"]

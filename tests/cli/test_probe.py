@@ -83,12 +83,14 @@ def test_a_provider_is_asked_for_its_models_and_an_api_for_its_head() -> None:
     "status,credential,verdict,said",
     [
         (401, KEY, "fail", "refuses the credential (401)"),
-        (403, KEY, "fail", "refuses the credential (403)"),
+        (403, KEY, "warn", "whether it takes the credential is not known"),
+        (403, None, "ok", "wants a credential"),
         (401, None, "ok", "wants a credential"),
         (401, Credential(caller=True), "ok", "wants a credential"),
         (401, Credential(header="X-Key", template="${env:NOT_SET}"), "ok", "wants a credential"),
         (503, KEY, "warn", "answers with 503"),
-        (404, KEY, "ok", "answers (404)"),
+        (404, KEY, "warn", "whether it takes the credential is not known"),
+        (404, None, "ok", "answers (404)"),
     ],
 )
 def test_what_an_answer_means(status: int, credential: Credential | None, verdict: str, said: str) -> None:
@@ -96,6 +98,17 @@ def test_what_an_answer_means(status: int, credential: Credential | None, verdic
         (finding,) = found(provider(port, credential))
     assert finding.verdict == verdict
     assert said in finding.said
+
+
+def test_a_key_that_gemini_does_not_know_is_a_bad_request() -> None:
+    with serving(400) as (port, _):
+        (finding,) = found(Provider("g", "gemini", f"http://127.0.0.1:{port}", KEY))
+    assert finding.verdict == "fail"
+
+
+def test_every_address_of_a_name_is_tried() -> None:
+    with serving(200) as (port, _):
+        assert found(provider(port, host="localhost"))[0].verdict == "ok"
 
 
 def test_a_name_that_is_none() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from durward.calls.errors import CallerError
 from durward.server.edge import Edge
-from durward.server.life import DRAIN_SECONDS, Leave, Life
+from durward.server.life import DRAIN_SECONDS, WORD_SECONDS, Leave, Life
 from durward.server.pair import Message
 
 
@@ -55,6 +55,8 @@ class Supervisor:
 
 
 async def obey(message: Message) -> Message:
+    if message["do"] == "fail":
+        raise ValueError("broken")
     if message["do"] == "refuse":
         raise CallerError("No.", reason="agent_unknown", remedy="Ask again.")
     return {"done": message["do"]}
@@ -151,8 +153,18 @@ async def test_it_lingers_as_long_as_it_was_told_and_is_asked_to_linger_less() -
         assert await lingering == 1.0
 
 
-async def test_a_signal_of_its_own_gives_the_time_that_the_configuration_gives() -> None:
-    async with life() as (living, _, _, _):
-        living.signalled = Leave(30.0, 2.0)
+async def test_a_signal_waits_for_the_supervisors_word() -> None:
+    async with life() as (living, _, _, supervisor):
         os.kill(os.getpid(), signal.SIGTERM)
-        assert await living.leaving() == Leave(30.0, 2.0)
+        supervisor.say(do="drain", seconds=300, delay=5)
+        assert await living.leaving() == Leave(300.0, 5.0)
+        lingering = asyncio.ensure_future(living.linger(Leave(300.0, WORD_SECONDS + 0.5)))
+        assert await lingering == 300.0
+
+
+async def test_a_command_that_fails_is_answered(caplog: pytest.LogCaptureFixture) -> None:
+    async with life() as (_, _, _, supervisor):
+        supervisor.say(do="fail", id=1)
+        answer = await supervisor.hear()
+        assert answer["error"]["message"] == "The command failed; the log says why."
+    assert "ValueError: broken" in caplog.text

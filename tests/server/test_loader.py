@@ -1,12 +1,19 @@
 """What becomes of a file that is loaded for a running gate. With a gate around it: test_reloading.py."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
+from durward import __version__
 from durward.config.compile import compile_file
-from durward.server.loader import load, referred
+from durward.config.settings import settings_json
+from durward.server.launch import content, unnamed
+from durward.server.loader import Loaded, load, referred
 
 FILE = """
 providers:
@@ -54,3 +61,24 @@ def test_what_cannot_change_is_refused_unless_the_command_line_said_it(file: Pat
     assert (settings, loaded.refused) == (None, "needs restart: listen: 127.0.0.1:9 → 127.0.0.1:7300")
     loaded, settings = load(file, "127.0.0.1:9", in_force)
     assert settings == in_force
+
+
+def test_authorities_that_are_missing_are_watched_for(file: Path) -> None:
+    in_force = compile_file(file)
+    file.write_text(FILE + "ca_file: ca.pem\n")
+    loaded, settings = load(file, "", in_force)
+    assert settings is None
+    assert loaded.watched == (str(file.parent / "ca.pem"),)
+    file.write_text("a: [")
+    assert load(file, "", in_force)[0].watched == ()
+
+
+def test_a_durward_of_another_version_is_not_given_what_it_may_not_understand(file: Path) -> None:
+    in_force, new = unnamed(settings_json(compile_file(file))), unnamed(b"")
+    for version, said in (("0.0.1", f"needs restart: durward 0.0.1 → {__version__}"), (__version__, "")):
+        words = [sys.executable, "-m", "durward.server.loader", str(file), "", version, str(in_force), str(new)]
+        told = subprocess.run(words, pass_fds=(in_force, new), stdout=subprocess.PIPE, check=True).stdout
+        assert msgspec.json.decode(told, type=Loaded).refused == said
+        assert bool(content(new)) == (said == "")
+    for fd in (in_force, new):
+        os.close(fd)

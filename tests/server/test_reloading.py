@@ -10,6 +10,7 @@ from typing import cast
 
 import pytest
 
+from durward import __version__
 from durward.calls.errors import GateError
 from durward.config.compile import compile_file
 from durward.config.settings import settings_json
@@ -247,7 +248,7 @@ async def test_a_gate_that_ends_before_it_has_taken_over_is_asked_again(tmp_path
             return {}
 
     gate = Mortal()
-    launch = Launch("/data", "", 0, 0, settings, config=str(file))
+    launch = Launch("/data", "", 0, 0, settings, config=str(file), version=__version__)
     reloading = Reloading(launch, cast(Child, gate))
     watching = asyncio.ensure_future(reloading.watch())
     reloading.ask()

@@ -45,7 +45,7 @@ class Models:
 
     def resolve(self, wire: str, name: str, action: Action) -> Resource:
         """The resource `model/<name>` with its targets. Raises CallerError `wrong_wire`, `model_unknown`."""
-        targets = self._candidates(name)
+        targets = self.candidates(name)
         spoken = tuple(target for target in targets if speaks(self.providers[target.upstream], wire))
         if not spoken and self._any_name and (provider := self.default(wire)):
             spoken = (Target(provider.name, name),)
@@ -75,7 +75,8 @@ class Models:
         names = {target.provider: None for entry in self._wildcards for target in entry.targets}
         return [self.providers[name] for name in names if speaks(self.providers[name], wire)]
 
-    def _candidates(self, name: str) -> tuple[Target, ...]:
+    def candidates(self, name: str) -> tuple[Target, ...]:
+        """Where a name leads, whatever wire that speaks; nothing where it is none, or any name goes."""
         entry = self._exact.get(name) or next(
             (entry for entry in self._wildcards if matches((entry.name,), name)), None
         )

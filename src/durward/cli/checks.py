@@ -81,7 +81,9 @@ def _private(folder: Path) -> Iterator[Finding]:
     foreign = [each for each in (folder, *folder.iterdir()) if each.lstat().st_uid != os.getuid()]
     for path in open_to_others:
         mode = "700" if path.is_dir() else "600"
-        yield Finding("fail", "data_dir", f"others on this machine may enter or read {path}", f"chmod {mode} {path}")
+        said = f"others on this machine may enter or read {path}"
+        # The folder itself is closed at the next start.
+        yield Finding("warn" if path == folder else "fail", "data_dir", said, f"chmod {mode} {path}")
     if foreign:
         said = f"{foreign[0]} belongs to another user"
         yield Finding("fail", "data_dir", said, f"Run as that user, or chown -R {os.getuid()} {folder}.")
@@ -138,7 +140,7 @@ def check_clients(settings: Settings, environment: Mapping[str, str]) -> Iterato
     _, port = split_address(settings.listen)
     for name in BASES:
         url = environment.get(name)
-        if url and urlsplit(url).port != port:
+        if url and _port(url) != port:
             found = True
             yield Finding("warn", "clients", f"{name} leads past the gate: {_shown(url)}", f"Point it to port {port}.")
     proxy = next((name for name in PROXIES if environment.get(name)), None)
@@ -151,7 +153,17 @@ def check_clients(settings: Settings, environment: Mapping[str, str]) -> Iterato
         yield Finding("ok", "clients", "nothing in this environment leads clients past the gate")
 
 
+def _port(url: str) -> int | None:
+    try:
+        return urlsplit(url).port
+    except ValueError:
+        return None
+
+
 def _shown(url: str) -> str:
     """A URL without what may be secret in it."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}"
+    try:
+        parts = urlsplit(url)
+        return f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}"
+    except ValueError:
+        return "it is no URL"

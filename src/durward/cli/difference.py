@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from durward.calls.principal import Principal
-from durward.calls.resource import Action, Effect, Resource, Target
-from durward.catalog.http import method_effect
+from durward.calls.resource import Action, Resource, Target
+from durward.catalog.http import api_resource, provider_resource
+from durward.catalog.models import Models
 from durward.config.grammar import spell_duration
 from durward.config.settings import Drain, Settings
 from durward.policy.rules import Policy, concerns
@@ -28,7 +29,6 @@ class Asked(NamedTuple):
 
     name: str
     action: Action
-    effect: Effect
 
 
 def differences(old: Settings, new: Settings, made: Sequence[Principal]) -> list[str]:
@@ -126,38 +126,60 @@ def _named(names: list[str]) -> str:
 
 
 def _asked(old: Settings, new: Settings) -> list[tuple[Asked, Resource | None, Resource | None]]:
-    """All that either knows, as resources of the one and of the other.
+    """All that either knows or has a rule about, as resources of the one and of the other.
 
     A pattern stands for what it covers: as a name of its own, with its `*`, it is covered by just the patterns that cover all of it.
     """
-    before, after = _resources(old), _resources(new)
+    patterns = {name for settings in (old, new) for rule in settings.policies for name in rule.of.resources or ()}
+    overrides = {
+        f"api/{api.name}/{each.method}/{each.pattern.lstrip('/')}"
+        for settings in (old, new)
+        for api in settings.apis
+        for each in api.effects
+    }
+    before, after = (_resources(settings, sorted(patterns | overrides)) for settings in (old, new))
     return [(what, before.get(what), after.get(what)) for what in {**before, **after}]
 
 
-def _resources(settings: Settings) -> dict[Asked, Resource]:
+def _resources(settings: Settings, patterns: list[str]) -> dict[Asked, Resource]:
     found: dict[Asked, Resource] = {}
-    for name, targets in _models(settings).items():
-        for action in MODEL_ACTIONS:
-            found[Asked(name, action, "read")] = Resource(name, action, "read", targets)
-    places = [f"api/{api.name}" for api in settings.apis] + [f"provider/{each.name}" for each in settings.providers]
-    for place in places:
-        for method in METHODS:
-            effect = method_effect(method)
-            what = Asked(f"{place}/{method}/*", "request", effect)
-            found[what] = Resource(what.name, "request", effect, (Target(place.partition("/")[2]),))
+    models = Models(settings)
+    for name in [*_models(settings), *(each for each in patterns if each.startswith("model/"))]:
+        if (targets := _targets(models, settings, name)) is not None:
+            for action in MODEL_ACTIONS:
+                found[Asked(name, action)] = Resource(name, action, "read", targets)
+    for api in settings.apis:
+        for method, path in _routes(f"api/{api.name}/", patterns):
+            resource = api_resource(api, method, path)
+            found[Asked(resource.name, "request")] = resource
+    for provider in settings.providers:
+        for method, path in _routes(f"provider/{provider.name}/", patterns):
+            resource = provider_resource(provider, method, path)
+            found[Asked(resource.name, "request")] = resource
     return found
 
 
-def _models(settings: Settings) -> dict[str, tuple[Target, ...]]:
-    """Names of models as rules name them, and where they go."""
-    found: dict[str, tuple[Target, ...]] = {
-        f"model/{each.name}/*": (Target(each.name, "*"),) for each in settings.providers
-    }
-    if settings.models is None:
-        # Any name goes to a wire's provider; rules know some of them by name.
-        named = {name for rule in settings.policies for name in rule.of.resources or () if name.startswith("model/")}
-        return found | dict.fromkeys(("model/*", *sorted(named)), ())
-    for model in settings.models:
-        name = f"model/{model.name}"
-        found[name] = tuple(Target(each.provider, each.model or model.name) for each in model.targets)
-    return found
+def _routes(place: str, patterns: list[str]) -> list[tuple[str, str]]:
+    """Methods and paths to ask about: everything, and what patterns single out."""
+    routes = [(method, "*") for method in METHODS]
+    for pattern in patterns:
+        method, slash, path = pattern.removeprefix(place).partition("/")
+        if pattern.startswith(place) and slash and path:
+            routes += [(each, path) for each in (METHODS if "*" in method else (method,))]
+    return list(dict.fromkeys(routes))
+
+
+def _models(settings: Settings) -> list[str]:
+    """Models as rules name them."""
+    names = [f"model/{each.name}/*" for each in settings.providers]
+    return [*names, *(("model/*",) if settings.models is None else (f"model/{each.name}" for each in settings.models))]
+
+
+def _targets(models: Models, settings: Settings, name: str) -> tuple[Target, ...] | None:
+    """Where a model goes, None where nothing of this name can be asked for."""
+    model = name.removeprefix("model/")
+    upstream, slash, inner = model.partition("/")
+    if slash and upstream in models.providers:
+        return (Target(upstream, inner),)
+    targets = models.candidates(model)
+    return targets or (() if settings.models is None else None)

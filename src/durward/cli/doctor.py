@@ -1,12 +1,12 @@
 """`durward doctor`: everything a Durward needs, looked at, with what to do where it is not well."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import typer
 
-from durward.calls.errors import CallerError
+from durward.calls.errors import CallerError, DurwardError
 from durward.cli import shown
 from durward.cli.checks import Finding, check_clients, check_data_dir, check_listener, check_secrets
 from durward.cli.place import DATA_DIR, FILE, ConfigFile, file_of
@@ -49,10 +49,21 @@ def _settings(config: ConfigFile) -> Settings:
     return settings
 
 
+def _found(about: str, check: Callable[[], Iterable[Finding]]) -> list[Finding]:
+    """What a check finds; that it cannot look is a finding too, and keeps nobody from looking further."""
+    try:
+        return list(check())
+    except DurwardError as error:
+        return [Finding("fail", about, error.message, error.remedy)]
+    except OSError as error:
+        said = f"{error.filename or about} cannot be looked at: {error.strerror or error}"
+        return [Finding("fail", about, said, "Run this as the user that runs Durward.")]
+
+
 def _findings(settings: Settings) -> Iterator[Finding]:
-    yield check_listener(settings)
-    yield from check_data_dir(settings)
-    yield from check_secrets(settings, os.environ)
+    yield from _found("listen", lambda: [check_listener(settings)])
+    yield from _found("data_dir", lambda: check_data_dir(settings))
+    yield from _found("credentials", lambda: check_secrets(settings, os.environ))
     with ThreadPoolExecutor(AT_ONCE) as pool:
         upstreams = (*settings.providers, *settings.apis)
         for findings in pool.map(lambda upstream: probe(upstream, os.environ, settings.ca_file), upstreams):

@@ -42,11 +42,11 @@ class Probe:
         """Everything about it, as far as it can be reached."""
         origin = self._endpoint.origin
         try:
-            address = str(socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)[0][4][0])
-        except OSError as error:
-            return [self._fails(f"{origin.host} has no address: {error.strerror}", NAMES)]
+            socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            return [self._fails(f"{origin.host} has no address: {getattr(error, 'strerror', error)}", NAMES)]
         try:
-            connection = self._connected(address, ca_file)
+            connection = self._connected(ca_file)
         except ssl.SSLCertVerificationError as error:
             said = f"the certificate of {self._where} is not valid: {error.verify_message}"
             return [self._fails(said, "Name its authority in `ca_file`, if it is yours.")]
@@ -61,9 +61,9 @@ class Probe:
     def _fails(self, said: str, remedy: str) -> Finding:
         return Finding("fail", self._about, said, remedy)
 
-    def _connected(self, address: str, ca_file: str | None) -> http.client.HTTPConnection:
+    def _connected(self, ca_file: str | None) -> http.client.HTTPConnection:
         origin = self._endpoint.origin
-        plain = socket.create_connection((address, origin.port), SECONDS)
+        plain = socket.create_connection((origin.host, origin.port), SECONDS)
         connection = http.client.HTTPConnection(origin.host, origin.port)
         try:
             secure = origin.scheme == "https"
@@ -79,7 +79,8 @@ class Probe:
         method, target, own = self._question()
         parted = [line.partition(b":") for line in ((lines or b"") + own).splitlines()]
         begin = self._now()
-        connection.request(method, target, headers={name.decode(): value.strip().decode() for name, _, value in parted})
+        headers = {name.decode(): value.strip().decode() for name, _, value in parted}
+        connection.request(method, target, headers={"Host": self._endpoint.host.decode(), **headers})
         answer = connection.getresponse()
         answer.read(READ_BYTES)
         findings = [self._of_status(answer.status, presented=bool(lines))]
@@ -106,12 +107,20 @@ class Probe:
             return None
 
     def _of_status(self, status: int, *, presented: bool) -> Finding:
-        if status in (401, 403) and presented:
+        wire = self._upstream.protocol if isinstance(self._upstream, Provider) else ""
+        # Google says 400 to a key that is none.
+        no_key = status == 401 or (status == 400 and wire == "gemini")
+        if presented and no_key:
             return self._fails(f"{self._where} refuses the credential ({status})", "Renew the secret it refers to.")
-        if status in (401, 403):
+        if not presented and (no_key or status == 403):
             return Finding("ok", self._about, f"{self._where} answers, and wants a credential")
         if status >= 500:
             return Finding("warn", self._about, f"{self._where} answers with {status}", "Look at its status page.")
+        if presented and wire and status >= 400:
+            said = (
+                f"{self._where} answers its list of models with {status}: whether it takes the credential is not known"
+            )
+            return Finding("warn", self._about, said, "Try a call; some keys may not list models.")
         return Finding("ok", self._about, f"{self._where} answers ({status})")
 
 

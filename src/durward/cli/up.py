@@ -12,6 +12,7 @@ import typer
 from msgspec.json import encode
 from msgspec.structs import replace
 
+from durward import __version__
 from durward.calls.errors import CallerError
 from durward.calls.principal import Principal
 from durward.cli.agent_key import draw, how_to_use
@@ -80,6 +81,7 @@ def up(
             listen="" if address is None and passed is None else settings.listen,
             watched=referred(settings),
             drain=settings.drain,
+            version=__version__,
         )
     )
 

@@ -15,6 +15,7 @@ from durward.calls.errors import REASONS, CallerError, DurwardError, GateError
 from durward.server.pair import LINE_LIMIT, Message
 
 NAME = "control.sock"
+COMMAND_LIMIT = 1 << 20
 AT_ONCE = 16
 """How many commands may be under way together."""
 SECONDS = 15.0
@@ -46,7 +47,7 @@ class Control:
     async def start(self) -> None:
         """Listen. Whoever calls holds the directory's lock, so a socket that is there belongs to nobody."""
         # Not start_unix_server: from Python 3.13 that would take away a file of this name from the working directory.
-        self._server = await asyncio.start_server(self._serve, sock=self._bound(), limit=LINE_LIMIT)
+        self._server = await asyncio.start_server(self._serve, sock=self._bound(), limit=COMMAND_LIMIT)
 
     def close(self) -> None:
         """Stop listening and take the socket away."""

@@ -26,7 +26,7 @@ from durward.server.bounds import Bounds, body_memory
 from durward.server.clock import SystemClock, SystemRandom
 from durward.server.edge import Edge
 from durward.server.launch import content, handed_over
-from durward.server.life import Leave, Life
+from durward.server.life import Life
 from durward.server.log import log_to_stderr
 from durward.server.pair import Message
 from durward.server.refusals import Refusals
@@ -62,7 +62,6 @@ class Gate:
         self._gateway = Gateway(self._snapshot(settings), keys, self._journal, self._upstreams, clock, SystemRandom())
         self._handed = handed
         self._life = Life("gate", self._obey)
-        self._life.signalled = Leave(*settings.drain)
         self._silent = False
 
     async def run(self, pair_end: socket.socket, listener: socket.socket) -> None:
@@ -105,7 +104,6 @@ class Gate:
         # In the same turn as the keys: no call is identified by one configuration and judged by another.
         self._gateway.take_over(snapshot)
         self._upstreams.trust(settings.ca_file)
-        self._life.signalled = Leave(*settings.drain)
         return {}
 
     def _read(self, fd: int) -> tuple[Settings, Snapshot]:

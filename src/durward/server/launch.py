@@ -35,6 +35,8 @@ class Launch(NamedTuple):
     """Where the command line said to listen, whatever the file says."""
     watched: tuple[str, ...] = ()
     """Further files that the configuration refers to: secrets, authorities."""
+    version: str = ""
+    """Of the Durward that was launched."""
     drain: tuple[float, float] = (10.0, 0.0)
     """How many seconds calls under way may take once it is told to stop, and how many it goes on accepting before."""
 

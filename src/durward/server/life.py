@@ -11,12 +11,15 @@ import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NamedTuple
 
-from durward.calls.errors import DurwardError
+from durward.calls.errors import DurwardError, GateError
 from durward.server.control import refusal
 from durward.server.edge import Edge
 from durward.server.pair import Message, Pair, join
 
 DRAIN_SECONDS = 10.0
+"""How long the calls may take where nobody says so."""
+WORD_SECONDS = 1.0
+"""How long a signal waits for the supervisor's word."""
 UNCOLLECTED = 20_000
 """Objects that calls may have made and not given back before the collector looks for cycles: hundreds of calls at once have so many."""
 
@@ -38,8 +41,7 @@ class Life:
         self._obey = obey
         self._pair: Pair | None = None
         self._leave: asyncio.Queue[Leave] = asyncio.Queue()
-        self.signalled = Leave(DRAIN_SECONDS)
-        """How to leave on a signal of its own."""
+        self._told = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begin(self, work: Coroutine[None, None, None]) -> None:
@@ -62,7 +64,12 @@ class Life:
         pair.send({"event": "ready"})
 
     def _signal(self) -> None:
-        self._leave.put_nowait(self.signalled)
+        # Whoever signals a whole group also signals the supervisor, which says how long the calls may take.
+        asyncio.get_running_loop().call_later(WORD_SECONDS, self._leave_untold)
+
+    def _leave_untold(self) -> None:
+        if not self._told:
+            self._leave.put_nowait(Leave(DRAIN_SECONDS))
 
     async def leaving(self) -> Leave:
         """Wait until it is time to leave."""
@@ -106,6 +113,7 @@ class Life:
 
     def _hear(self, message: Message) -> None:
         if message.get("do") == "drain":
+            self._told = True
             self._leave.put_nowait(Leave(float(message["seconds"]), float(message.get("delay", 0))))
         elif message.get("do") == "ping":
             self._say({}, message)
@@ -117,6 +125,10 @@ class Life:
             answer = await self._obey(message)
         except DurwardError as error:
             answer = refusal(error)
+        except Exception:
+            # A bug, or a machine without descriptors; whoever asked must not wait for an answer that never comes.
+            self._log.exception("a command failed")
+            answer = refusal(GateError("The command failed; the log says why."))
         self._say(answer, message)
 
     def _ended(self, task: asyncio.Task[None]) -> None:

@@ -1,4 +1,4 @@
-"""Loads the configuration file for a running gate: `python -m durward.server.loader FILE LISTEN IN_FORCE NEW`, the last two descriptors.
+"""Loads the file for a running gate: `python -m durward.server.loader FILE LISTEN VERSION IN_FORCE NEW`, the last two descriptors.
 
 A process of its own, so that neither supervisor nor gate holds what it takes to check a file. Tells on standard output, as one JSON
 object, what became of it (`Loaded`), and writes the settings to NEW where they can be taken over.
@@ -11,8 +11,10 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
+from durward import __version__
 from durward.calls.errors import DurwardError
 from durward.config.compile import examine_file
+from durward.config.load import read_document
 from durward.config.mistakes import Mistakes
 from durward.config.settings import Settings, read_settings, settings_json
 from durward.credentials.references import files
@@ -25,7 +27,7 @@ class Loaded(msgspec.Struct, omit_defaults=True):
     refused: str = ""
     warnings: str = ""
     watched: tuple[str, ...] = ()
-    """Further files that the settings refer to."""
+    """Further files that the settings refer to, or that were missed."""
     drain: tuple[float, float] | None = None
     """As in `Launch`."""
 
@@ -39,7 +41,7 @@ def load(file: Path, listen: str, in_force: Settings) -> tuple[Loaded, Settings 
     try:
         examined = examine_file(file, os.environ)
     except Mistakes as mistakes:
-        return Loaded(str(mistakes)), None
+        return Loaded(str(mistakes), watched=_authorities(file)), None
     except DurwardError as error:
         return Loaded(f"{error.message} {error.remedy}"), None
     settings = replace(examined.settings, listen=listen) if listen else examined.settings
@@ -54,6 +56,17 @@ def load(file: Path, listen: str, in_force: Settings) -> tuple[Loaded, Settings 
     return Loaded(warnings=warnings, watched=referred(settings), drain=settings.drain), settings
 
 
+def _authorities(file: Path) -> tuple[str, ...]:
+    """The `ca_file` of a file with mistakes: that it is missing may be the mistake."""
+    try:
+        root = read_document(file).root
+    except Mistakes:
+        return ()
+    named = root.get("ca_file") if root is not None else None
+    text = named.string() if named is not None else None
+    return (str(file.absolute().parent / text),) if text else ()
+
+
 def referred(settings: Settings) -> tuple[str, ...]:
     """The files, beside the configuration's own, that settings are made of: a change of these is a change of the settings."""
     credentials = [*(each.credential for each in settings.providers), *(each.credential for each in settings.apis)]
@@ -65,8 +78,12 @@ def main() -> int:
     """Load what argv says; the exit code."""
     # Calls come first.
     os.nice(10)
-    file, listen, in_force, new = sys.argv[1:]
-    loaded, settings = load(Path(file), listen, read_settings(content(int(in_force))))
+    file, listen, version, in_force, new = sys.argv[1:]
+    if version != __version__:
+        # It would not understand all that this version writes, and what it does not understand it would not enforce.
+        loaded, settings = Loaded(f"needs restart: durward {version} → {__version__}"), None
+    else:
+        loaded, settings = load(Path(file), listen, read_settings(content(int(in_force))))
     if settings is not None:
         os.write(int(new), settings_json(settings))
     sys.stdout.buffer.write(msgspec.json.encode(loaded))

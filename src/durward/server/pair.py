@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any, cast
 
 Message = dict[str, Any]
-LINE_LIMIT = 1 << 20
+LINE_LIMIT = 1 << 24
+"""Tens of thousands of agents fit into one answer."""
 
 
 class Pair(asyncio.Protocol):

@@ -8,7 +8,9 @@ import json
 import logging
 import os
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from durward.calls.errors import DurwardError
@@ -25,6 +27,7 @@ STABLE_SECONDS = 0.5
 MOST_WAITS = 20
 """A file that never comes to rest is loaded all the same."""
 LOAD_SECONDS = 60.0
+LONGEST_PAUSE = 60.0
 
 Mark = tuple[int, int, int] | None
 """What tells one state of a file from another: its number, size, and time of change; None where there is none."""
@@ -68,11 +71,15 @@ class Reloading:
         """Why the file as it is now was not taken over; empty where it was."""
         self._file = Path(launch.config)
         self._listen = launch.listen
+        self._version = launch.version
         self._gate = gate
         self._others = others
-        self._watched = Watched([self._file, *map(Path, launch.watched)])
+        self._referred = [self._file, *map(Path, launch.watched)]
+        self._watched = Watched(self._referred)
         self._asked = asyncio.Event()
-        self._again = False  # the gate ended in between
+        self._again: float | None = None
+        """When to try anew what failed for no fault of the file's."""
+        self._pause = LOOK_SECONDS
 
     def ask(self) -> None:
         """Load the file again, changed or not."""
@@ -87,10 +94,10 @@ class Reloading:
             except TimeoutError:
                 if self._watched.changed():
                     await self._settled()
-                elif not self._again:
+                elif self._again is None or time.monotonic() < self._again:
                     continue
             self._asked.clear()
-            self._again = False
+            self._again = None
             try:
                 await self._reload()
             except Exception:
@@ -109,19 +116,30 @@ class Reloading:
             refused = await self._take_over(new)
         except (OSError, TimeoutError, ValueError) as error:
             refused = f"It could not be loaded: {str(error) or type(error).__name__}."
+            self._try_again()
         except DurwardError as error:
             refused = f"{error.message} {error.remedy}"
-            self._again = error.reason == "stopping"
+            if error.reason == "stopping":
+                self._try_again()
         if refused:
             os.close(new)
             if refused != self.refused:
                 log.error("the configuration is not taken over, nothing has changed:\n%s", refused)
+        else:
+            self._pause = LOOK_SECONDS
         self.refused = refused
+
+    def _try_again(self) -> None:
+        self._again = time.monotonic() + self._pause
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
     async def _take_over(self, new: int) -> str:
         """Have the file loaded, and its settings taken over by the gate. Why not, where that is not done."""
         loaded = await self._loaded(new)
+        paths = [self._file, *map(Path, loaded.get("watched", ()))]
         if refused := loaded.get("refused"):
+            # What is missing may come; what is in force goes on being watched.
+            self._watched.look_at([*self._referred, *paths])
             return str(refused)
         accepted(await self._gate.give(new, {"do": "reload"}, LOAD_SECONDS))
         old, self.settings = self.settings, new
@@ -131,7 +149,8 @@ class Reloading:
         os.close(old)
         self.times += 1
         self.drain = tuple(loaded["drain"])
-        self._watched.look_at([self._file, *map(Path, loaded.get("watched", ()))])
+        self._referred = paths
+        self._watched.look_at(paths)
         log.info("the configuration is taken over: %s", self._file)
         if warnings := loaded.get("warnings"):
             log.warning("%s", warnings)
@@ -139,7 +158,7 @@ class Reloading:
 
     async def _loaded(self, new: int) -> Message:
         """What the loader tells of the file. Raises TimeoutError, ValueError, OSError."""
-        words = (sys.executable, "-P", "-m", "durward.server.loader", str(self._file), self._listen)
+        words = (sys.executable, "-P", "-m", "durward.server.loader", str(self._file), self._listen, self._version)
         fds = (self.settings, new)
         process = await asyncio.create_subprocess_exec(
             *words,
@@ -153,7 +172,8 @@ class Reloading:
             async with asyncio.timeout(LOAD_SECONDS):
                 told, _ = await process.communicate()
         except BaseException:
-            process.kill()
+            with suppress(ProcessLookupError):
+                process.kill()
             await process.wait()
             raise
         if process.returncode:
