@@ -106,9 +106,13 @@ def test_a_key_that_gemini_does_not_know_is_a_bad_request() -> None:
     assert finding.verdict == "fail"
 
 
-def test_every_address_of_a_name_is_tried() -> None:
-    with serving(200) as (port, _):
-        assert found(provider(port, host="localhost"))[0].verdict == "ok"
+def test_every_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(200) as (port, _), socket.create_server(("127.0.0.1", 0)) as once:
+        dead = once.getsockname()
+        once.close()
+        addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place) for place in (dead, ("127.0.0.1", port))]
+        monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: addresses)
+        assert found(provider(port, host="one.example"))[0].verdict == "ok"
 
 
 def test_a_name_that_is_none() -> None:

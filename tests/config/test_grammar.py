@@ -37,6 +37,19 @@ def test_what_is_no_duration(value: object) -> None:
         grammar.duration(value)
 
 
+@pytest.mark.parametrize("text,seconds", [("0s", 0.0), ("0ms", 0.0), ("5s", 5.0)])
+def test_a_pause_may_be_none(text: str, seconds: float) -> None:
+    assert grammar.pause(text) == seconds
+    assert grammar.pause(grammar.spell_duration(seconds)) == seconds
+
+
+@pytest.mark.parametrize("value", [0, "0", "5", "25h", "-1s", None])
+def test_what_is_no_pause_is_told_with_what_is_one(value: object) -> None:
+    with pytest.raises(Wrong) as caught:
+        grammar.pause(value)
+    assert "0s for none" in caught.value.hint
+
+
 @given(st.integers(1, grammar.LONGEST))
 def test_a_spelled_duration_reads_back(milliseconds: int) -> None:
     assert grammar.duration(grammar.spell_duration(milliseconds / 1000)) == milliseconds / 1000

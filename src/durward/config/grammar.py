@@ -16,6 +16,7 @@ DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s?(ms|s|m|h)")
 MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
 LONGEST = 24 * 3_600_000
 DURATION_RULE = "A duration is a number with its unit: 500ms, 2s, 5m; at least 1ms, at most 24h."
+PAUSE_RULE = "A pause is a number with its unit: 500ms, 2s, 5m, or 0s for none; at most 24h."
 SIZE = re.compile(r"([0-9]{1,15})\s?(B|KB|MB|GB|KiB|MiB|GiB)")
 BYTES = {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10, "GB": 10**9, "MB": 10**6, "KB": 10**3, "B": 1}
 LARGEST = 2**40
@@ -72,7 +73,12 @@ def duration(value: object) -> float:
 def pause(value: object) -> float:
     """Seconds of a duration, or of `0s`."""
     match = DURATION.fullmatch(value) if isinstance(value, str) else None
-    return 0.0 if match is not None and not Decimal(match[1]) else duration(value)
+    if match is not None and not Decimal(match[1]):
+        return 0.0
+    try:
+        return duration(value)
+    except Wrong as wrong:
+        raise Wrong(wrong.message, PAUSE_RULE) from None
 
 
 def spell_duration(seconds: float) -> str:

@@ -124,7 +124,7 @@ GRAMMARS = f"""## How values are written
 |---|---|
 | name | {grammar.NAME_RULE} |
 | duration | {grammar.DURATION_RULE} |
-| pause | A duration, or `0s` for none. |
+| pause | {grammar.PAUSE_RULE} |
 | size | {grammar.SIZE_RULE} |
 | number | {grammar.PRICE_RULE} |
 | digest | {grammar.DIGEST_RULE} |

@@ -13,7 +13,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Launch(NamedTuple):
-    """Everything the supervisor needs. The settings themselves it never reads: it passes their descriptor on."""
+    """Everything the supervisor needs. The settings themselves are only bytes to it, and a descriptor that it passes on."""
 
     data_dir: str
     address: str

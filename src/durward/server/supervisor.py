@@ -1,7 +1,7 @@
 """The supervisor: owns the listening socket and the control socket, keeps gate, office and demo upstream alive.
 
 `python -m durward.server.supervisor FD`, where FD is a `Launch`. It imports the standard library only, so that it stays small, and it
-reads neither settings nor secrets. It ends last: first the gate, which settles its calls, then what depends on it.
+knows nothing of what settings mean, and no secret. It ends last: first the gate, which settles its calls, then what depends on it.
 """
 
 import asyncio
