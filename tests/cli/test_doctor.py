@@ -1,8 +1,9 @@
 """`durward doctor` as it is typed: everything is looked at, what fails is told with its remedy, and nothing secret is shown."""
 
+import socket
 from pathlib import Path
 
-from tests.server.running import Upstream, command, durward, write_config
+from tests.server.running import command, durward, write_config
 
 
 def test_a_well_durward_is_told_so(tmp_path: Path) -> None:
@@ -16,15 +17,15 @@ def test_a_well_durward_is_told_so(tmp_path: Path) -> None:
 
 
 def test_what_fails_is_told_with_its_remedy_and_ends_with_1(tmp_path: Path) -> None:
-    upstream = Upstream()
-    upstream.close()
-    file = write_config(tmp_path, upstream.port)
+    with socket.create_server(("127.0.0.1", 0)) as once:
+        port = once.getsockname()[1]
+    file = write_config(tmp_path, port)
     file.write_text(file.read_text().replace("/v1}", "/v1, credential: env:NOT_SET_ANYWHERE}"))
     done = command(tmp_path, "doctor")
     assert (done.returncode, done.stderr) == (1, "")
     assert "fail  credential of local: The credential env:NOT_SET_ANYWHERE is not set" in done.stdout
     assert "      = Set it where Durward starts" in done.stdout
-    assert f"fail  provider local: 127.0.0.1:{upstream.port} cannot be reached" in done.stdout
+    assert f"fail  provider local: 127.0.0.1:{port} cannot be reached" in done.stdout
 
 
 def test_a_file_with_mistakes_is_told_as_by_check(tmp_path: Path) -> None:
