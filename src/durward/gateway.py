@@ -12,8 +12,9 @@ from functools import partial
 
 from msgspec.structs import replace
 
+from durward.attempts import Attempts
 from durward.calls.decision import Decision
-from durward.calls.errors import DENIED_BY_RULE, CallerError, DurwardError, GateError, Refused, UpstreamError
+from durward.calls.errors import DENIED_BY_RULE, CallerError, DurwardError, GateError, Refused
 from durward.calls.identifiers import uuid7
 from durward.calls.ports import Clock, Exchange, Journal, Random, RequestHead, UpstreamAnswer, Upstreams
 from durward.calls.principal import Principal
@@ -32,8 +33,7 @@ from durward.protocols.trace import read_trace
 from durward.protocols.wire import Answer, Wire
 from durward.records.entry import Entry
 from durward.records.times import timestamp
-from durward.routing.plan import falls_over, falls_over_error, plan
-from durward.snapshot import Course, Known, Snapshot, suggesting
+from durward.snapshot import Known, Snapshot, suggesting
 from durward.upstreams.lists import fetch_models
 from durward.upstreams.relay import Pulse, Relay, answer_lines
 from durward.upstreams.request import Outbound
@@ -53,6 +53,7 @@ class Gateway:
         self._keys = keys
         self._journal = journal
         self._upstreams = upstreams
+        self._attempts = Attempts(upstreams)
         self._clock = clock
         self._random = random
         self.take_over(snapshot)
@@ -146,48 +147,13 @@ class Gateway:
         outbound = Outbound(exchange, arrival, asked, known.lines(exchange.head, entry.opening))
         meter = Meter(course.resource.action, request)
         try:
-            answer = await self._attempt(snapshot, course, outbound, meter, entry)
+            answer = await self._attempts.answer(snapshot, course, outbound, meter, entry)
             try:
                 await self._answer(known, outbound, relay, answer, meter, entry)
             finally:
                 answer.cancel()
         finally:
             _measure(entry, outbound, relay, meter)
-
-    async def _attempt(
-        self, snapshot: Snapshot, course: Course, outbound: Outbound, meter: Meter, entry: Entry
-    ) -> UpstreamAnswer:
-        """Try the targets in order until one answers with anything but its own failure. Raises UpstreamError of the last one."""
-        steps = plan(course.steps)
-        for step in steps:
-            way = step.way
-            credential = way.presented.lines(way.endpoint.origin, outbound.exchange.head.fields)
-            if way.presented.displaces:
-                outbound.leave_out(way.presented.displaces)
-            attempt = entry.attempt(step.target)
-            if outbound.asked.request is not None:
-                head, body = outbound.model_call(step.line, credential, step.target.model, way.asks_usage)
-            else:
-                head, body = outbound.other_call(step.line, credential, way.body_limit)
-            meter.sends(snapshot.price(course.resource, step), snapshot.other_prices(step, meter.request))
-            try:
-                answer = await self._upstreams.send(
-                    way.endpoint.origin, head, body, way.endpoint.timeouts, entry.confirm
-                )
-            except UpstreamError as error:
-                entry.attempted(attempt, 0, error.reason)
-                if falls_over_error(error):
-                    meter.void()
-                if step is steps[-1] or not falls_over_error(error):
-                    raise
-                continue
-            entry.attempted(attempt, answer.status, "")
-            if answer.status >= 400:
-                meter.void()
-            if step is steps[-1] or not falls_over(answer.status):
-                return answer
-            answer.cancel()
-        raise GateError("A resource has no target.")
 
     async def _answer(
         self, known: Known, outbound: Outbound, relay: Relay, answer: UpstreamAnswer, meter: Meter, entry: Entry
