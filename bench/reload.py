@@ -9,13 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench import prompts
+from bench.pace import Pace
 from bench.processes import BenchError
-from bench.subjects import PATH, Place, Subject
+from bench.subjects import Place, Subject
 from durward.server.control import ask
 
 RELOADS = 100
-CONNECTIONS = 16
 CALLS_A_SECOND = 200
 QUIET_SECONDS = 15.0
 PATIENCE = 30.0
@@ -39,11 +38,11 @@ def models() -> str:
 
 async def measure(place: Place, subject: Subject, data_dir: Path) -> Noticed:
     """Call before and during the reloads, every third of which is of a broken file."""
-    load = Load(place, subject)
-    quiet = await load.until(asyncio.sleep(QUIET_SECONDS))
+    pace = Pace(place, subject, CALLS_A_SECOND)
+    quiet = await pace.until(asyncio.sleep(QUIET_SECONDS))
     begin = time.monotonic()
-    reloading = await load.until(asyncio.to_thread(_reload_all, subject, data_dir))
-    return Noticed(sorted(quiet), sorted(reloading), load.failed, (time.monotonic() - begin) / RELOADS)
+    reloading = await pace.until(asyncio.to_thread(_reload_all, subject, data_dir))
+    return Noticed(sorted(quiet), sorted(reloading), len(pace.failed), (time.monotonic() - begin) / RELOADS)
 
 
 def _reload_all(subject: Subject, data_dir: Path) -> None:
@@ -76,51 +75,3 @@ def _wait(done: Callable[[], bool], what: str) -> None:
         if time.monotonic() > deadline:
             raise BenchError(f"waited too long for {what}")
         time.sleep(0.05)
-
-
-class Load:
-    """Calls at a steady pace; a call that fails is counted, and its connection opened anew."""
-
-    def __init__(self, place: Place, subject: Subject) -> None:
-        body = prompts.plain()
-        lines = (place.folder / "headers.txt").read_text().splitlines()
-        head = [
-            f"POST {PATH} HTTP/1.1",
-            f"Host: 127.0.0.1:{subject.port}",
-            f"Content-Length: {len(body)}",
-            *lines,
-            "",
-            "",
-        ]
-        self._request = "\r\n".join(head).encode() + body
-        self._port = subject.port
-        self.failed = 0
-
-    async def until(self, work: "asyncio.Future[None] | Any") -> list[float]:
-        """The latencies of all calls that were begun before `work` was done."""
-        done = asyncio.ensure_future(work)
-        took: list[float] = []
-        await asyncio.gather(*(self._call_on(done, took, number) for number in range(CONNECTIONS)))
-        await done
-        return took
-
-    async def _call_on(self, done: "asyncio.Future[None]", took: list[float], number: int) -> None:
-        pause = CONNECTIONS / CALLS_A_SECOND
-        due = time.monotonic() + pause * number / CONNECTIONS
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-        while not done.done():
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
-            due += pause
-            begin = time.monotonic()
-            try:
-                writer.write(self._request)
-                head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)
-                length = int(head.lower().partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0])
-                await asyncio.wait_for(reader.readexactly(length), PATIENCE)
-                self.failed += not head.startswith(b"HTTP/1.1 200 ")
-            except (OSError, EOFError, TimeoutError, ValueError):
-                self.failed += 1
-                writer.close()
-                reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-            took.append((time.monotonic() - begin) * 1000)
-        writer.close()

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from bench import hangup, load, make_journal, prompts, reload
+from bench import hangup, load, make_journal, prompts, reload, takeover
 from bench.processes import BenchError, cpu, pss_mb, tree, wait_until
 from bench.subjects import (
     HERE,
@@ -226,6 +226,19 @@ def reloads(place: Place) -> Iterator[Figure]:
     yield Figure(bar, reloading - quiet, f"a reload took {noticed.reload_seconds:.2f} s")
 
 
+def takeovers(place: Place) -> Iterator[Figure]:
+    """A second `up`, again and again, under calls and streams."""
+    with streaming_provider(place, takeover.GAP):
+        seen = asyncio.run(takeover.measure(place, _data_dir(place)))
+    what = (
+        f"{takeover.TAKEOVERS} take-overs under {takeover.CALLS_A_SECOND} calls/s and {takeover.STREAMS} live streams"
+    )
+    detail = f"{seen.calls} calls, {seen.streams} streams, p99 {seen.p99:.1f} ms; a take-over took {seen.seconds:.2f} s"
+    if seen.failed:
+        detail += f"; the first: {seen.failed[0]}"
+    yield Figure(Bar(f"{what}: failures", 0, "calls"), len(seen.failed), detail)
+
+
 def _replaced(durward: Subject, old: int) -> bool:
     try:
         return durward.gate_pid() != old and ready(durward.port)
@@ -246,6 +259,7 @@ ROWS: dict[str, Callable[[Place], Iterator[Figure]]] = {
     "hangup": hang_up,
     "restart": restart,
     "reload": reloads,
+    "takeover": takeovers,
 }
 
 

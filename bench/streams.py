@@ -11,7 +11,7 @@ import uvloop
 
 EVENTS = 101
 GAP = 0.003
-"""Seconds between two events: short enough for many streams a second, long enough that no event joins the one before."""
+"""Seconds between two events, unless told: short enough for many streams a second, long enough that no event joins the one before."""
 CLIENTS = 64
 LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)\r\n", re.IGNORECASE)
 HEAD = (
@@ -42,10 +42,18 @@ STREAM = [HEAD, *map(_chunk, events())]
 LAST = b"0\r\n\r\n"
 
 
-class Provider(asyncio.Protocol):
-    """Answers every request with the same stream."""
+PLAIN = (Path(__file__).parent / "wire" / "answer.json").read_bytes().strip()
+PLAIN_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
+    len(PLAIN),
+    PLAIN,
+)
 
-    def __init__(self) -> None:
+
+class Provider(asyncio.Protocol):
+    """Answers every request with the same stream, or the same plain answer where none is asked for."""
+
+    def __init__(self, gap: float) -> None:
+        self.gap = gap
         self.received = b""
         self.task: asyncio.Task[None] | None = None
 
@@ -58,7 +66,10 @@ class Provider(asyncio.Protocol):
         length = LENGTH.search(head + b"\r\n")
         if blank and length and len(body) >= int(length[1]):
             self.received = body[int(length[1]) :]
-            self.task = asyncio.get_running_loop().create_task(self.answer())
+            if b'"stream"' in body[: int(length[1])]:
+                self.task = asyncio.get_running_loop().create_task(self.answer())
+            else:
+                self.transport.write(PLAIN_ANSWER)
 
     def connection_lost(self, _error: Exception | None) -> None:
         if self.task:
@@ -67,7 +78,7 @@ class Provider(asyncio.Protocol):
     async def answer(self) -> None:
         for piece in STREAM:
             self.transport.write(piece)
-            await asyncio.sleep(GAP)
+            await asyncio.sleep(self.gap)
         self.transport.write(LAST)
 
 
@@ -103,8 +114,8 @@ class Client(asyncio.Protocol):
             self.done.set_result(None)
 
 
-async def serve(port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(Provider, "127.0.0.1", port)
+async def serve(port: int, gap: float) -> None:
+    server = await asyncio.get_running_loop().create_server(lambda: Provider(gap), "127.0.0.1", port)
     await server.serve_forever()
 
 
@@ -129,12 +140,12 @@ async def load(port: int, seconds: float, request: bytes) -> dict[str, int]:
 
 def main() -> None:
     match sys.argv[1:]:
-        case ["serve", port]:
-            uvloop.run(serve(int(port)))
+        case ["serve", port, *gap]:
+            uvloop.run(serve(int(port), float(gap[0]) if gap else GAP))
         case ["load", port, seconds, file]:
             print(json.dumps(uvloop.run(load(int(port), float(seconds), Path(file).read_bytes()))))
         case _:
-            sys.exit("bench.streams serve PORT | load PORT SECONDS REQUEST_FILE")
+            sys.exit("bench.streams serve PORT [GAP] | load PORT SECONDS REQUEST_FILE")
 
 
 if __name__ == "__main__":

@@ -132,8 +132,10 @@ def provider(place: Place) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def streaming_provider(place: Place) -> Iterator[None]:
+def streaming_provider(place: Place, gap: float | None = None) -> Iterator[None]:
+    """`gap`: seconds between two events."""
     words = [sys.executable, "-m", "bench.streams", "serve", str(place.ports.streams)]
+    words += [] if gap is None else [str(gap)]
     with process(place, place.load_core, words):
         wait_until(lambda: listens(place.ports.streams), 10, "the streaming provider")
         yield

@@ -8,17 +8,17 @@ from pathlib import Path
 from durward.calls.principal import Principal
 from durward.cli.agent_key import draw
 from durward.storage.state import open_offline
-from tests.server.running import DURWARD, SECONDS, Running, Upstream, command, durward, passing, write_config
+from tests.server.running import DURWARD, SECONDS, Running, Upstream, command, passing, until, write_config
 
 CLEAN = {"OPENAI_API_KEY": "", "ANTHROPIC_API_KEY": "", "GEMINI_API_KEY": "", "GOOGLE_API_KEY": ""}
 
 
-def test_a_second_start_on_the_same_data_names_the_first(tmp_path: Path) -> None:
-    with durward(tmp_path) as (running, _):
-        second = running.command("up")
+def test_a_second_demo_names_the_first(tmp_path: Path) -> None:
+    with closing(Running(tmp_path, ["--demo", "--listen", "127.0.0.1:0"])) as running:
+        until(lambda: running.status().get("gate"), "the first")
+        second = running.command("up", "--demo")
         assert second.returncode == 1
         assert f"pid {running.pid}" in second.stderr
-        assert running.chat() == 200
 
 
 def test_a_taken_port_is_said_with_a_remedy(tmp_path: Path) -> None:

@@ -100,13 +100,14 @@ class Running:
         words: list[str],
         environment: dict[str, str] | None = None,
         passed: socket.socket | None = None,
+        log: str = "log",
     ) -> None:
-        """`passed` is handed over as a service manager does it."""
+        """`passed` is handed over as a service manager does it; `log` is the name of the file that takes standard error."""
         self.folder = folder
         self.data_dir = folder / (".durward/demo" if "--demo" in words else ".durward")
-        self.log = folder / "log"
+        self.log = folder / log
         self.lines: list[str] = []
-        with self.log.open("wb") as log:
+        with self.log.open("wb") as said:
             self.process = subprocess.Popen(
                 [*(() if passed is None else passing(passed)), *DURWARD, "up", *words],
                 cwd=folder,
@@ -114,7 +115,7 @@ class Running:
                 env=os.environ | (environment or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=log,
+                stderr=said,
                 text=True,
             )
         self.pid = self.process.pid

@@ -158,6 +158,25 @@ async def test_draining_still_answers_a_request_that_was_on_its_way() -> None:
         await draining
 
 
+async def test_draining_with_a_successor_leaves_idle_connections_to_their_next_answer() -> None:
+    async with house(echo, Bounds(farewell_seconds=2, idle_seconds=30)) as opened:
+        quick, idle = await opened.call(), await opened.call()
+        for caller in (quick, idle):
+            await caller.say(GET % 1)
+            await caller.hear(b"\r\n\r\n/1")
+        draining = asyncio.create_task(opened.edge.drain(60, patient=True))
+        await asyncio.sleep(0)
+        for _ in range(29):
+            opened.let_pass(1)
+        await quick.say(GET % 2)
+        assert CLOSED in await quick.hear_all()
+        opened.let_pass(1)
+        assert await idle.hear_all() == b""
+        for caller in (quick, idle):
+            caller.hang_up()
+        await draining
+
+
 async def test_draining_gives_a_stream_in_progress_its_end() -> None:
     async def app(exchange: Exchange) -> None:
         exchange.begin(200, b"", None)

@@ -23,13 +23,15 @@ class Door:
     def __init__(self) -> None:
         self.let = asyncio.Event()
         self.drains: list[float] = []
+        self.patient = False
         self.listening = False
 
     async def listen(self, listener: socket.socket) -> None:
         self.listening = True
 
-    async def drain(self, seconds: float) -> None:
+    async def drain(self, seconds: float, *, patient: bool = False) -> None:
         self.drains.append(seconds)
+        self.patient = patient
         await self.let.wait()
 
 
@@ -104,6 +106,23 @@ async def test_it_leaves_when_it_is_told_and_waits_for_its_calls() -> None:
         door.let.set()
         await draining
         assert door.drains == [7.0]
+
+
+async def test_with_a_successor_it_is_patient_until_it_is_hurried() -> None:
+    async with life() as (living, door, edge, supervisor):
+        supervisor.say(do="drain", seconds=7, succeeded=True)
+        leave = await living.leaving()
+        assert leave == Leave(7.0, succeeded=True)
+        draining = asyncio.ensure_future(living.drain(edge, leave.seconds, succeeded=leave.succeeded))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert (door.drains, door.patient) == ([7.0], True)
+        supervisor.say(do="drain", seconds=0)
+        while door.drains != [7.0, 0.0]:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        assert not door.patient
+        door.let.set()
+        await draining
 
 
 async def test_it_leaves_when_the_supervisor_is_gone(caplog: pytest.LogCaptureFixture) -> None:

@@ -27,6 +27,7 @@ from durward.server.agents import check_names
 from durward.server.claims import claim, joined_address, listen, passed_listener
 from durward.server.launch import Launch, become_supervisor, unnamed
 from durward.server.loader import referred
+from durward.server.succession import Predecessor, find_predecessor
 from durward.storage.state import open_offline
 
 
@@ -59,9 +60,10 @@ def up(
     start = _demo() if demo else _from_file(file) if file else _from_environment()
     settings = start.settings if address is None else replace(start.settings, listen=_checked(address))
     folder = Path(settings.data_dir)
-    lock = claim(folder, told=lambda text: print(text, file=sys.stderr, flush=True))
+    before = None if demo else find_predecessor(folder, settings.listen)
+    lock = claim(folder, told=lambda text: print(text, file=sys.stderr, flush=True)) if before is None else before.lock
     passed = passed_listener(os.environ)
-    listener = listen(settings.listen) if passed is None else passed
+    listener = _listener(settings.listen, before) if passed is None else passed
     shown = shown_address(listener)
     # Before anything can fail: the key is shown this once.
     print(start.said + _agents(settings, start.agent, shown), end="", flush=True)
@@ -73,17 +75,29 @@ def up(
             lock=lock,
             listener=listener.detach(),
             settings=unnamed(settings_json(settings)),
-            said=f"Durward is ready on http://{shown} (pid {os.getpid()}). Ctrl-C stops it.\n",
+            said=f"{_succeeded(before)}Durward is ready on http://{shown} (pid {os.getpid()}). Ctrl-C stops it.\n",
             demo=start.demo.detach() if start.demo else None,
             show=unnamed(encode(told)) if demo else None,
             once=once,
             config=str(file.absolute()) if file and not demo else "",
             listen="" if address is None and passed is None else settings.listen,
+            configured=settings.listen,
+            predecessor=before.connection if before else None,
             watched=referred(settings),
             drain=settings.drain,
             version=__version__,
         )
     )
+
+
+def _listener(address: str, before: Predecessor | None) -> socket.socket:
+    if before is None or before.listener is None:
+        return listen(address)
+    return socket.socket(fileno=before.listener)
+
+
+def _succeeded(before: Predecessor | None) -> str:
+    return f"Took over from pid {before.pid}, which finishes its calls.\n" if before else ""
 
 
 def _from_file(file: Path) -> Start:

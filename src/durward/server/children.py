@@ -111,6 +111,7 @@ class Child:
 
     def start(self) -> "asyncio.Task[None]":
         """Keep the program running. The task ends when the child does after `end`, or where its first life never got ready."""
+        self._ending = False
         self._keeping = asyncio.ensure_future(self._keep())
         return self._keeping
 
@@ -136,17 +137,17 @@ class Child:
         hand(self._handing, fd)
         return await self.ask(message, seconds)
 
-    async def end(self, seconds: float, delay: float = 0.0) -> None:
+    async def end(self, seconds: float, delay: float = 0.0, *, succeeded: bool = False) -> None:
         """Tell the child to go on for `delay`, then to finish within `seconds`; end it by force a little later.
 
-        A second call with less time hurries it.
+        `succeeded`: another is in its place already. A second call with less time hurries it.
         """
         self._ending = True
         if self._keeping is None:
             return
         if self.pid is None:
             self._keeping.cancel()
-        self._say({"do": "drain", "seconds": seconds, "delay": delay})
+        self._say({"do": "drain", "seconds": seconds, "delay": delay, "succeeded": succeeded})
         await asyncio.wait([self._keeping], timeout=delay + seconds + FORCE_SECONDS)
         if self.pid is not None:
             log.warning("%s did not end in time; ending it by force", self.name)

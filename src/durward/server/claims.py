@@ -59,11 +59,15 @@ def claim(folder: Path, patience: float = PREDECESSOR_SECONDS, told: Callable[[s
                 told = None
             time.sleep(LOOK_AGAIN_SECONDS)
         else:
-            # Without room on the disk nobody can read who holds the lock; it is held all the same.
-            with suppress(OSError):
-                os.ftruncate(lock, 0)
-                os.pwrite(lock, b"%d\n" % os.getpid(), 0)
+            sign(lock)
             return lock
+
+
+def sign(lock: int) -> None:
+    """Note in a lock that this process holds it. Without room on the disk nobody can read that; it is held all the same."""
+    with suppress(OSError):
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, b"%d\n" % os.getpid(), 0)
 
 
 @contextmanager

@@ -46,6 +46,7 @@ class Shared:
             "connections",
             "date",
             "draining",
+            "idle_seconds",
             "loop",
             "memory",
             "now",
@@ -64,6 +65,7 @@ class Shared:
         self.calls: set[asyncio.Task[None]] = set()
         self.changed = asyncio.Event()
         self.draining = False
+        self.idle_seconds = bounds.idle_seconds
         self.now = 0.0
         self.date = b""
 
@@ -265,8 +267,7 @@ class Connection:
             self._open(ahead, 0)
         else:
             self._unsent = NEVER
-            bounds = self._shared.bounds
-            self._deadline = self._shared.now + (bounds.farewell_seconds if self.draining else bounds.idle_seconds)
+            self._deadline = self._shared.now + self._shared.idle_seconds
 
     def _refuse(self, error: DurwardError) -> None:
         """Answer what never became a call."""
@@ -341,7 +342,7 @@ class Connection:
     def say_farewell(self) -> None:
         """The edge drains: an idle connection stays a moment for the request that may be on its way."""
         if self._exchange is None and not self._ahead and not self._closing:
-            self._deadline = min(self._deadline, self._shared.now + self._shared.bounds.farewell_seconds)
+            self._deadline = min(self._deadline, self._shared.now + self._shared.idle_seconds)
 
     def eof_received(self) -> None:
         self._hang_up()

@@ -80,10 +80,15 @@ class Edge:
         for connection in list(shared.connections):
             connection.tick(elapsed)
 
-    async def drain(self, seconds: float) -> None:
-        """Accept nobody, end every connection with the answer in hand, and wait for the calls; after `seconds` cancel what is left."""
+    async def drain(self, seconds: float, *, patient: bool = False) -> None:
+        """Accept nobody, end every connection with the answer in hand, and wait for the calls; after `seconds` cancel what is left.
+
+        `patient`: connections that idle are left to end with their next answer, as callers would notice nothing of.
+        """
         shared = self._shared
         shared.draining = True
+        if not patient:
+            shared.idle_seconds = shared.bounds.farewell_seconds
         for server in self._servers:
             server.close()
         for connection in shared.connections:

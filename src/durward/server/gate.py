@@ -76,9 +76,9 @@ class Gate:
         # What the last gate left open is looked after beside the calls: they do not wait for it.
         self._recovery.start()
         leave = await life.leaving()
-        # Readiness says so at once; who sends callers here needs a while to learn of it.
-        self._gateway.stopping = True
-        await life.drain(edge, await life.linger(leave))
+        # Readiness says so at once; who sends callers here needs a while to learn of it, unless another serves them already.
+        self._gateway.stopping = not leave.succeeded
+        await life.drain(edge, await life.linger(leave), succeeded=leave.succeeded)
         await asyncio.to_thread(self._recovery.stop)
         self._upstreams.close()
         self._journal.close()

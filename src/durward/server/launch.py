@@ -33,12 +33,21 @@ class Launch(NamedTuple):
     """Absolute path of the configuration file; empty without one."""
     listen: str = ""
     """Where the command line said to listen, whatever the file says."""
+    configured: str = ""
+    """Where the settings say to listen."""
+    predecessor: int | None = None
+    """A connection to the Durward whose place is taken, if there is one."""
     watched: tuple[str, ...] = ()
     """Further files that the configuration refers to: secrets, authorities."""
     version: str = ""
     """Of the Durward that was launched."""
     drain: tuple[float, float] = (10.0, 0.0)
     """How many seconds calls under way may take once it is told to stop, and how many it goes on accepting before."""
+
+    def kept(self) -> list[int]:
+        """The descriptors that it names."""
+        named = (self.lock, self.listener, self.settings, self.demo, self.show, self.predecessor)
+        return [fd for fd in named if fd is not None]
 
 
 def unnamed(content: bytes) -> int:
@@ -79,9 +88,8 @@ def handed_over(end: socket.socket) -> int:
 def become_supervisor(launch: Launch) -> None:
     """Replace this process by the supervisor, so that nothing heavy stays. Does not return."""
     fd = unnamed(json.dumps(launch._asdict()).encode())
-    for kept in (fd, launch.lock, launch.listener, launch.settings, launch.demo, launch.show):
-        if kept is not None:
-            os.set_inheritable(kept, True)
+    for kept in (fd, *launch.kept()):
+        os.set_inheritable(kept, True)
     sys.stdout.flush()
     sys.stderr.flush()
     # Until the supervisor can act on them; they wait.
@@ -94,7 +102,6 @@ def launched(fd: int) -> Launch:
     told = json.loads(content(fd))
     launch = Launch(**{**told, "watched": tuple(told["watched"]), "drain": tuple(told["drain"])})
     os.close(fd)
-    for kept in (launch.lock, launch.listener, launch.settings, launch.demo, launch.show):
-        if kept is not None:
-            os.set_inheritable(kept, False)
+    for kept in launch.kept():
+        os.set_inheritable(kept, False)
     return launch

@@ -31,6 +31,8 @@ class Leave(NamedTuple):
 
     seconds: float
     delay: float = 0.0
+    succeeded: bool = False
+    """Whether another accepts callers at this address already."""
 
 
 class Life:
@@ -88,9 +90,9 @@ class Life:
             seconds, until = min(seconds, asked.seconds), min(until, loop.time() + asked.delay)
         return seconds
 
-    async def drain(self, edge: Edge, seconds: float) -> None:
+    async def drain(self, edge: Edge, seconds: float, *, succeeded: bool = False) -> None:
         """Let the calls finish. Whoever asks again hurries us only by granting less time: a stop may reach us by several ways."""
-        draining = asyncio.ensure_future(edge.drain(seconds))
+        draining = asyncio.ensure_future(edge.drain(seconds, patient=succeeded))
         while not draining.done():
             asked = asyncio.ensure_future(self._leave.get())
             waited_for: list[asyncio.Future[Any]] = [draining, asked]
@@ -114,7 +116,8 @@ class Life:
     def _hear(self, message: Message) -> None:
         if message.get("do") == "drain":
             self._told = True
-            self._leave.put_nowait(Leave(float(message["seconds"]), float(message.get("delay", 0))))
+            leave = Leave(float(message["seconds"]), float(message.get("delay", 0)), bool(message.get("succeeded")))
+            self._leave.put_nowait(leave)
         elif message.get("do") == "ping":
             self._say({}, message)
         else:

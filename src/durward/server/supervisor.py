@@ -1,7 +1,8 @@
 """The supervisor: owns the listening socket and the control socket, keeps gate, office and demo upstream alive.
 
 `python -m durward.server.supervisor FD`, where FD is a `Launch`. It imports the standard library only, so that it stays small, and it
-knows nothing of what settings mean, and no secret. It ends last: first the gate, which settles its calls, then what depends on it.
+knows nothing of what settings mean, and no secret. It ends last: first the gate, which settles its calls, then what depends on it; unless
+another takes its place (`succession.py`), whose office then looks after what its gate still writes.
 """
 
 import asyncio
@@ -12,13 +13,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from durward.calls.errors import CallerError, GateError
+from durward.calls.errors import CallerError, DurwardError, GateError
 from durward.server.children import Child, Program, bare_environment
+from durward.server.claims import sign
 from durward.server.control import Control
 from durward.server.launch import SIGNALS, Launch, content, launched
 from durward.server.log import log_to_stderr
 from durward.server.pair import Message
 from durward.server.reloading import Reloading
+from durward.server.succession import Place, Succession
 
 log = logging.getLogger("supervisor")
 
@@ -54,6 +57,11 @@ class Supervisor:
         self._at_terminal = False
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._control = Control(Path(launch.data_dir), self._answer, self._hand_over)
+        self._place = Place(launch.configured, launch.lock, launch.listener)
+        self._others_serve = launch.predecessor is not None
+        """Whether another Durward serves at this address: the one before us, or the one behind."""
+        self._made_room = self._ready = False
 
     async def run(self) -> int:
         """Start everything, serve until a signal (or the end of a `--once` show), end everything. The exit code."""
@@ -64,12 +72,12 @@ class Supervisor:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 loop.add_signal_handler(number, told.get(number, self._signalled))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        control = Control(Path(self._launch.data_dir), self._answer)
-        await control.start()
+        if self._launch.predecessor is None:
+            await self._control.start()
         try:
             return await self._serve()
         finally:
-            control.close()
+            self._control.close()
             await self._end()
 
     def _hung_up(self) -> None:
@@ -91,16 +99,20 @@ class Supervisor:
         stopped = asyncio.ensure_future(self._stop.wait())
         if not await self._become_ready(stopped):
             return 0 if stopped.done() else 1  # Who could not start has said why.
+        self._ready = True
         sys.stdout.write(self._launch.said)
         sys.stdout.flush()
-        if self._reloading is not None:
-            self._watching = asyncio.ensure_future(self._reloading.watch())
+        self._watch()
         if self._launch.show is not None:
             code = await self._play(self._launch.show, stopped)
             if self._launch.once or code is None:
                 return code or 0
         await asyncio.wait([stopped, *self._kept], return_when=asyncio.FIRST_COMPLETED)
         return 0 if stopped.done() else 1
+
+    def _watch(self) -> None:
+        if self._reloading is not None:
+            self._watching = asyncio.ensure_future(self._reloading.watch())
 
     async def _become_ready(self, stopped: "asyncio.Future[Any]") -> bool:
         """Start the children, those first that calls wait for. False where one of these ends at once, or a signal comes first."""
@@ -112,8 +124,51 @@ class Supervisor:
         if not ready.done():
             ready.cancel()
             return False
+        if self._launch.predecessor is not None:
+            await self._take_place(Succession(self._launch.predecessor))
         self._office.start()
         return True
+
+    async def _take_place(self, succession: Succession) -> None:
+        """Raises GateError where the Durward that runs stays; it goes on then."""
+        await succession.relieve()
+        sign(self._launch.lock)
+        await self._control.start()
+        await succession.taken()
+        self._others_serve = False
+
+    async def _hand_over(self, message: Message, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Another wants our place."""
+        if self._launch.show is not None:
+            raise GateError("A demo runs here, and is not taken over from.", reason="already_running")
+        if not self._ready or self._stop.is_set():
+            raise GateError(
+                f"The Durward that runs here (pid {os.getpid()}) is {'stopping' if self._ready else 'starting'}.",
+                reason="already_running",
+                remedy="Retry in a moment.",
+            )
+        pid = message.get("pid")
+        if await self._place.hand_over(message, reader, writer, self._make_room):
+            log.info("pid %s has taken over; finishing the calls under way", pid)
+            self._others_serve = True
+            self._stop.set()
+        elif self._made_room and not self._stop.is_set():
+            log.warning("pid %s was to take over, and has not", pid)
+            self._office.start()
+            self._watch()
+        self._made_room = False
+
+    async def _make_room(self) -> None:
+        """End what only one may have: the index's writer. The configuration is another's affair from now on, too."""
+        self._made_room = True
+        await self._cease_watching()
+        await self._office.end(OFFICE_SECONDS)
+
+    async def _cease_watching(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
+            self._watching = None
 
     async def _play(self, show: int, stopped: "asyncio.Future[Any]") -> int | None:
         """Let the demo's show run. Its exit code, None where it was cut short by a stop."""
@@ -131,15 +186,14 @@ class Supervisor:
         return None
 
     async def _end(self) -> None:
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.wait([self._watching])
+        await self._cease_watching()
         if self._listener is not None:
             # The gate closes its copy; with ours gone too, new connections are refused instead of left waiting.
             os.close(self._listener)
             self._listener = None
         seconds, delay = self._launch.drain if self._reloading is None else self._reloading.drain
-        gate = asyncio.ensure_future(self._gate.end(seconds, 0.0 if self._at_terminal else delay))
+        delay = 0.0 if self._at_terminal or self._others_serve else delay
+        gate = asyncio.ensure_future(self._gate.end(seconds, delay, succeeded=self._others_serve))
         hurry = asyncio.ensure_future(self._hurry.wait())
         waited_for: list[asyncio.Future[Any]] = [gate, hurry]
         await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
@@ -174,6 +228,9 @@ class Supervisor:
             return self._piece_of_settings(int(message.get("from", 0)))
         if not isinstance(command, str) or not command.startswith("agent."):
             raise CallerError(f"There is no command {command!r}.")
+        if self._place.promised:
+            # The next gate may have read already who the agents are.
+            raise GateError("Another Durward is taking over just now.", reason="stopping", remedy="Retry in a moment.")
         try:
             return await self._gate.ask(message, ANSWER_SECONDS)
         except TimeoutError as error:
@@ -199,6 +256,9 @@ def main() -> int:
     log_to_stderr()
     try:
         return asyncio.run(Supervisor(launched(int(sys.argv[1]))).run())
+    except DurwardError as error:
+        log.error("%s %s", error.message, error.remedy)
+        return 1
     except OSError as error:
         log.error("Durward cannot run on: %s", error)
         return 1
