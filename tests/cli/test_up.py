@@ -15,7 +15,7 @@ CLEAN = {"OPENAI_API_KEY": "", "ANTHROPIC_API_KEY": "", "GEMINI_API_KEY": "", "G
 
 def test_a_second_demo_names_the_first(tmp_path: Path) -> None:
     with closing(Running(tmp_path, ["--demo", "--listen", "127.0.0.1:0"])) as running:
-        until(lambda: running.status().get("gate"), "the first")
+        until(lambda: running.status().get("gates"), "the first")
         second = running.command("up", "--demo")
         assert second.returncode == 1
         assert f"pid {running.pid}" in second.stderr

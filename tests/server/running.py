@@ -136,8 +136,10 @@ class Running:
         return self
 
     def child(self, name: str, *known: int) -> int:
-        """The pid of the gate or the office, once it runs and is none of those known."""
-        pid = until(lambda: {self.status().get(name)} - {None, *known}, name).pop()
+        """The pid of the (first) gate or the office, once it runs and is none of those known."""
+        pid = until(
+            lambda: {self.status().get(name), *self.status().get(f"{name}s", ())[:1]} - {None, *known}, name
+        ).pop()
         assert isinstance(pid, int)
         self.known.add(pid)
         return pid

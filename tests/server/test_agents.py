@@ -12,7 +12,16 @@ from durward.calls.errors import CallerError
 from durward.calls.principal import Principal
 from durward.config.settings import Agent
 from durward.identity.keys import Keys
-from durward.server.agents import AddAgent, Agents, Command, ListAgents, RotateAgent, apply_offline, refuse_name
+from durward.server.agents import (
+    AddAgent,
+    Agents,
+    Command,
+    KnowKeys,
+    ListAgents,
+    RotateAgent,
+    apply_offline,
+    refuse_name,
+)
 from durward.storage.state import State, StateThread, open_offline
 
 
@@ -56,7 +65,7 @@ def digest(key: str) -> str:
 
 async def test_a_new_agent_is_known_when_the_answer_comes(world: World) -> None:
     assert world.knows("k1") is None
-    assert await world.agents.apply(AddAgent("one", digest("k1"), "acme", "care", "desk")) == {}
+    assert set(await world.agents.apply(AddAgent("one", digest("k1"), "acme", "care", "desk"))) == {"known"}
     assert world.knows("k1") == Principal("one", "acme", "care", "desk")
 
 
@@ -90,7 +99,9 @@ async def test_offline_the_same_commands_answer_the_same(world: World, tmp_path:
     other.mkdir()
     with open_offline(other / "state.db") as state:
         offline = [apply_offline(state, command, world.clock.now) for command in commands]
-    assert [await world.agents.apply(command) for command in commands] == offline
+    online = [await world.agents.apply(command) for command in commands]
+    # Who asked is not told what other gates must know.
+    assert [{name: told for name, told in answer.items() if name != "known"} for answer in online] == offline
     (listed,) = offline[-1]["agents"]
     assert (listed["agent"]["team"], listed["keys"], listed["next_expiry"]) == ("care", 2, 105.0)
 
@@ -100,3 +111,13 @@ def test_a_command_keeps_its_meaning_on_the_wire() -> None:
     message: dict[str, Any] = msgspec.to_builtins(command)
     assert message["do"] == "agent.rotate"
     assert msgspec.convert({**message, "id": 7}, Command) == command
+
+
+async def test_what_one_gate_has_done_another_knows_by_its_answer(world: World, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other = World(tmp_path / "other")
+    for command in (AddAgent("one", digest("k1"), "acme"), RotateAgent("one", digest("k2"), 0.0)):
+        told = await world.agents.apply(command)
+        assert await other.agents.apply(msgspec.convert({"do": "agent.know", "keys": told["known"]}, KnowKeys)) == {}
+    assert (other.knows("k1"), other.knows("k2")) == (None, Principal("one", "acme"))
+    other.thread.close()

@@ -18,7 +18,7 @@ def test_the_status_tells_who_runs(tmp_path: Path) -> None:
         status = ask(tmp_path / DATA, {"do": "status"})
         assert status is not None
         assert (status["pid"], status["address"]) == (running.pid, f"127.0.0.1:{running.port}")
-        assert (status["gate"], status["office"]) == (running.child("gate"), running.child("office"))
+        assert (status["gates"], status["office"]) == ([running.child("gate")], running.child("office"))
     assert ask(tmp_path / DATA, {"do": "status"}) is None
 
 

@@ -14,9 +14,8 @@ from durward import __version__
 from durward.calls.errors import GateError
 from durward.config.compile import compile_file
 from durward.config.settings import settings_json
-from durward.server.children import Child
+from durward.server.gates import Gates
 from durward.server.launch import Launch, unnamed
-from durward.server.pair import Message
 from durward.server.reloading import Reloading, Watched
 from tests.server.running import DURWARD, KEY, READY, SECONDS, Running, Upstream, calling, durward, until, write_config
 
@@ -236,28 +235,26 @@ async def test_a_gate_that_ends_before_it_has_taken_over_is_asked_again(tmp_path
     settings = unnamed(settings_json(compile_file(file)))
 
     class Mortal:
-        """A gate that ends the first time it is given settings."""
+        """Gates that end the first time they are given settings."""
 
-        fds = (settings,)
         given = 0
 
-        async def give(self, fd: int, message: Message, seconds: float) -> Message:
+        async def take_over(self, old: int, new: int, seconds: float) -> None:
+            assert old == settings
             self.given += 1
             if self.given == 1:
                 raise GateError("The gate ended before it answered.", reason="stopping")
-            return {}
 
-    gate = Mortal()
+    gates = Mortal()
     launch = Launch("/data", "", 0, 0, settings, config=str(file), version=__version__)
-    reloading = Reloading(launch, cast(Child, gate))
+    reloading = Reloading(launch, cast(Gates, gates))
     watching = asyncio.ensure_future(reloading.watch())
     reloading.ask()
     async with asyncio.timeout(SECONDS):
         while not reloading.times:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     watching.cancel()
-    assert gate.given == 2
-    assert gate.fds == (reloading.settings,)
+    assert gates.given == 2
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(settings)
     os.close(reloading.settings)

@@ -85,6 +85,7 @@ def up(
             predecessor=before.connection if before else None,
             watched=referred(settings),
             drain=settings.drain,
+            workers=settings.workers,
             version=__version__,
         )
     )

@@ -50,6 +50,11 @@ NamePattern = Annotated[str, *said(resources.name_pattern, "name pattern")]
 EffectKey = Annotated[str, *said(grammar.effect_key, "method and path")]
 
 Version = Annotated[int, BeforeValidator(grammar.version), WithJsonSchema({"const": 1})]
+Workers = Annotated[
+    int,
+    BeforeValidator(grammar.workers),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": grammar.MOST_WORKERS}),
+]
 Mode = Annotated[Literal["enforce", "observe"], word(("enforce", "observe"))]
 Protocol = Annotated[ProtocolName, word(get_args(ProtocolName))]
 StreamUsage = Annotated[Literal["ask", "as_is"], word(("ask", "as_is"))]

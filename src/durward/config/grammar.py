@@ -28,6 +28,7 @@ PRICE_RULE = (
 )
 DIGEST = re.compile(r"sha256:([0-9a-fA-F]{64})")
 DIGEST_RULE = "Write `sha256:` and the 64 hex digits of the whole key's SHA-256; `durward agent add` keeps it for you."
+MOST_WORKERS = 64
 METHOD = re.compile(r"[A-Z][A-Z-]{0,31}|\*")
 
 
@@ -57,6 +58,13 @@ def label(value: object) -> str:
             f"Write 1 to {TEXT_LIMIT} printable characters, no space at either end.",
         )
     return text
+
+
+def workers(value: object) -> int:
+    """How many processes: a whole number."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_WORKERS:
+        raise Wrong("this is not a number of processes", f"Write a whole number from 1 to {MOST_WORKERS}.")
+    return value
 
 
 def duration(value: object) -> float:

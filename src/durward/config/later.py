@@ -20,6 +20,5 @@ LATER = {
     "trusted_proxies": "proxies whose word on addresses is taken",
     "users": "the users behind agents",
     "when": "conditions on arguments",
-    "workers": "several gate processes",
 }
 """Key to what it is for."""

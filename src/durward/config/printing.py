@@ -38,6 +38,7 @@ def print_settings(settings: Settings) -> str:
         "version": 1,
         "listen": settings.listen,
         "data_dir": settings.data_dir,
+        "workers": settings.workers,
         "mode": settings.mode,
         "providers": {provider.name: _provider(provider) for provider in settings.providers},
     }

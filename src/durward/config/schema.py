@@ -236,6 +236,8 @@ class File(Section):
     """Where agents connect: an address and a port, an IPv6 address in brackets."""
     data_dir: fields.Path = ".durward"
     """Where journal, index and state live. A relative path starts at the folder of this file."""
+    workers: fields.Workers = 1
+    """How many gate processes share the listener. One serves some thousand calls a second; more than the machine has cores help nobody."""
     mode: fields.Mode = "enforce"
     """`observe` records what policy would deny, and lets it through."""
     providers: dict[fields.Name, Provider] = {}

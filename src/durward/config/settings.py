@@ -134,6 +134,8 @@ class Settings(msgspec.Struct, frozen=True):
     prices: tuple[PriceOverride, ...] = ()
     ca_file: str | None = None
     drain: Drain = Drain()
+    workers: int = 1
+    """How many gate processes share the listener."""
     digest: str = ""
     """SHA-256 of the file's bytes, hex; empty for a configuration that came from no file."""
 

@@ -39,6 +39,12 @@ class ListAgents(msgspec.Struct, tag_field="do", tag="agent.list", frozen=True):
     """Tell the agents made by command."""
 
 
+class KnowKeys(msgspec.Struct, tag_field="do", tag="agent.know", frozen=True):
+    """Know what another gate of this Durward has done to the keys of an agent."""
+
+    keys: tuple[Key, ...]
+
+
 Command = AddAgent | RotateAgent | ListAgents
 
 
@@ -101,24 +107,30 @@ class Agents:
             check_names(agents, [made.agent.agent for made in await self._state.agents(self._clock.time())])
             self.write(agents)
 
-    async def apply(self, command: Command) -> Message:
-        """Do it; the answer comes when calls are already judged by it. Raises CallerError as `State` does."""
+    async def apply(self, command: Command | KnowKeys) -> Message:
+        """Do it; the answer comes when calls are already judged by it. Raises CallerError as `State` does.
+
+        The answer's `known` is what other gates of this Durward must know.
+        """
         async with self._one_at_a_time:
             return await self._apply(command)
 
-    async def _apply(self, command: Command) -> Message:
+    async def _apply(self, command: Command | KnowKeys) -> Message:
         now = self._clock.time()
-        if isinstance(command, AddAgent):
-            refuse_name(command.name, self._written)
-            self.know([await self._state.add_agent(command.principal(), command.digest, now)])
-        elif isinstance(command, RotateAgent):
-            refuse_name(command.name, self._written)
-            self.know(await self._state.rotate(command.name, command.digest, now, command.grace))
-        else:
+        if isinstance(command, ListAgents):
             return {"agents": msgspec.to_builtins(await self._state.agents(now))}
-        return {}
+        if isinstance(command, KnowKeys):
+            self.know(command.keys)
+            return {}
+        refuse_name(command.name, self._written)
+        if isinstance(command, AddAgent):
+            keys = [await self._state.add_agent(command.principal(), command.digest, now)]
+        else:
+            keys = await self._state.rotate(command.name, command.digest, now, command.grace)
+        self.know(keys)
+        return {"known": msgspec.to_builtins(keys)}
 
-    def know(self, keys: list[Key]) -> None:
+    def know(self, keys: Iterable[Key]) -> None:
         """Check calls against these keys, each until it ends."""
         for key in keys:
             self._keys.add(key.digest, key.agent, key.expires)

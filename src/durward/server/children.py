@@ -97,8 +97,7 @@ class Child:
         self.name = program.name
         self.pid: int | None = None
         self.ready = asyncio.Event()
-        self.fds = program.fds
-        """What its next life gets."""
+        self._fds = program.fds
         self._program = program
         self._handing: socket.socket | None = None
         self._pair: Pair | None = None
@@ -137,6 +136,10 @@ class Child:
         hand(self._handing, fd)
         return await self.ask(message, seconds)
 
+    def replace(self, old: int, new: int) -> None:
+        """Give its next life another descriptor."""
+        self._fds = tuple(new if fd == old else fd for fd in self._fds)
+
     async def end(self, seconds: float, delay: float = 0.0, *, succeeded: bool = False) -> None:
         """Tell the child to go on for `delay`, then to finish within `seconds`; end it by force a little later.
 
@@ -151,7 +154,7 @@ class Child:
         await asyncio.wait([self._keeping], timeout=delay + seconds + FORCE_SECONDS)
         if self.pid is not None:
             log.warning("%s did not end in time; ending it by force", self.name)
-            self._kill()
+            self.kill()
             await asyncio.wait([self._keeping])
 
     async def _keep(self) -> None:
@@ -189,7 +192,7 @@ class Child:
         ours, theirs = socket.socketpair()
         handing, taking = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         with theirs, taking:
-            fds = (theirs.fileno(), *([taking.fileno()] if self._program.takes else []), *self.fds)
+            fds = (theirs.fileno(), *([taking.fileno()] if self._program.takes else []), *self._fds)
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-m", self._program.module, *map(str, fds)),
                 pass_fds=fds,
@@ -221,7 +224,7 @@ class Child:
                 await self.ask({"do": "ping"}, SILENT_SECONDS)
         except TimeoutError:
             log.error("%s (pid %s) does not answer; ending it by force", self.name, self.pid)
-            self._kill()
+            self.kill()
 
     def _hear(self, message: Message) -> None:
         if message.get("event") == "ready":
@@ -237,7 +240,8 @@ class Child:
         if self._pair is not None:
             self._pair.send(message)
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
+        """End this life by force."""
         if self.pid is not None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)

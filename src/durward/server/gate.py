@@ -21,7 +21,7 @@ from durward.identity.keys import Keys
 from durward.records.heads import load_signer
 from durward.records.journal import FileJournal
 from durward.records.recovery import RecoveryThread
-from durward.server.agents import Agents, Command
+from durward.server.agents import Agents, Command, KnowKeys
 from durward.server.bounds import Bounds, body_memory
 from durward.server.clock import SystemClock, SystemRandom
 from durward.server.edge import Edge
@@ -92,7 +92,7 @@ class Gate:
         if message.get("do") == "reload":
             return await self._reload()
         try:
-            command = msgspec.convert(message, Command)
+            command = msgspec.convert(message, Command | KnowKeys)
         except msgspec.ValidationError as error:
             raise CallerError(f"The command is not understood: {error}.") from error
         return await self._agents.apply(command)

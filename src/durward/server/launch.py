@@ -39,6 +39,8 @@ class Launch(NamedTuple):
     """A connection to the Durward whose place is taken, if there is one."""
     watched: tuple[str, ...] = ()
     """Further files that the configuration refers to: secrets, authorities."""
+    workers: int = 1
+    """How many gates share the listener."""
     version: str = ""
     """Of the Durward that was launched."""
     drain: tuple[float, float] = (10.0, 0.0)

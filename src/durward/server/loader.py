@@ -32,7 +32,7 @@ class Loaded(msgspec.Struct, omit_defaults=True):
     """As in `Launch`."""
 
 
-FIXED = ("listen", "data_dir")
+FIXED = ("listen", "data_dir", "workers")
 """What a running Durward cannot change."""
 
 

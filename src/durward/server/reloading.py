@@ -15,7 +15,7 @@ from pathlib import Path
 
 from durward.calls.errors import DurwardError
 from durward.server.children import Child
-from durward.server.control import accepted
+from durward.server.gates import Gates
 from durward.server.launch import Launch, unnamed
 from durward.server.pair import Message
 
@@ -59,9 +59,9 @@ def _mark(path: Path) -> Mark:
 
 
 class Reloading:
-    """Brings changes of the configuration to the gate. `settings` is the descriptor of those in force."""
+    """Brings changes of the configuration to the gates. `settings` is the descriptor of those in force."""
 
-    def __init__(self, launch: Launch, gate: Child, *others: Child) -> None:
+    def __init__(self, launch: Launch, gates: Gates, *others: Child) -> None:
         """`others` start with the settings too, and need not know of new ones while they live."""
         self.settings = launch.settings
         self.drain = launch.drain
@@ -72,7 +72,7 @@ class Reloading:
         self._file = Path(launch.config)
         self._listen = launch.listen
         self._version = launch.version
-        self._gate = gate
+        self._gates = gates
         self._others = others
         self._referred = [self._file, *map(Path, launch.watched)]
         self._watched = Watched(self._referred)
@@ -141,11 +141,11 @@ class Reloading:
             # What is missing may come; what is in force goes on being watched.
             self._watched.look_at([*self._referred, *paths])
             return str(refused)
-        accepted(await self._gate.give(new, {"do": "reload"}, LOAD_SECONDS))
+        await self._gates.take_over(self.settings, new, LOAD_SECONDS)
         old, self.settings = self.settings, new
         # Children that have to be started again start with what is in force.
-        for child in (self._gate, *self._others):
-            child.fds = tuple(new if fd == old else fd for fd in child.fds)
+        for child in self._others:
+            child.replace(old, new)
         os.close(old)
         self.times += 1
         self.drain = tuple(loaded["drain"])

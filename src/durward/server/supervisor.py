@@ -17,6 +17,7 @@ from durward.calls.errors import CallerError, DurwardError, GateError
 from durward.server.children import Child, Program, bare_environment
 from durward.server.claims import sign
 from durward.server.control import Control
+from durward.server.gates import Gates
 from durward.server.launch import SIGNALS, Launch, content, launched
 from durward.server.log import log_to_stderr
 from durward.server.pair import Message
@@ -36,15 +37,7 @@ class Supervisor:
     def __init__(self, launch: Launch) -> None:
         self._launch = launch
         self._listener: int | None = launch.listener
-        # The gate keeps the lock too: while it finishes its calls, no other may open the journal, whatever became of us.
-        self._gate = Child(
-            Program(
-                *("gate", "durward.server.gate", (launch.settings, launch.listener, launch.lock)),
-                vital=True,
-                secrets=True,
-                takes=True,
-            )
-        )
+        self._gates = Gates(_gate_programs(launch))
         self._office = Child(Program("office", "durward.office.main", (launch.settings,)))
         self._demo = (
             None if launch.demo is None else Child(Program("demo", "durward.server.demo", (launch.demo,), vital=True))
@@ -52,7 +45,7 @@ class Supervisor:
         self._kept: list[asyncio.Future[Any]] = []
         """One a vital child, done when nothing keeps it running any more."""
         self._watching: asyncio.Future[None] | None = None
-        self._reloading = Reloading(launch, self._gate, self._office) if launch.config else None
+        self._reloading = Reloading(launch, self._gates, self._office) if launch.config else None
         self._terminal = has_terminal()
         self._at_terminal = False
         self._stop = asyncio.Event()
@@ -116,9 +109,8 @@ class Supervisor:
 
     async def _become_ready(self, stopped: "asyncio.Future[Any]") -> bool:
         """Start the children, those first that calls wait for. False where one of these ends at once, or a signal comes first."""
-        vital = [self._gate] if self._demo is None else [self._gate, self._demo]
-        self._kept = [child.start() for child in vital]
-        ready = asyncio.ensure_future(_all_ready(vital))
+        self._kept = [*self._gates.start(), *([] if self._demo is None else [self._demo.start()])]
+        ready = asyncio.ensure_future(self._all_ready())
         waited_for: list[asyncio.Future[Any]] = [ready, stopped, *self._kept]
         await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
         if not ready.done():
@@ -128,6 +120,11 @@ class Supervisor:
             await self._take_place(Succession(self._launch.predecessor))
         self._office.start()
         return True
+
+    async def _all_ready(self) -> None:
+        await self._gates.ready()
+        if self._demo is not None:
+            await self._demo.ready.wait()
 
     async def _take_place(self, succession: Succession) -> None:
         """Raises GateError where the Durward that runs stays; it goes on then."""
@@ -193,13 +190,13 @@ class Supervisor:
             self._listener = None
         seconds, delay = self._launch.drain if self._reloading is None else self._reloading.drain
         delay = 0.0 if self._at_terminal or self._others_serve else delay
-        gate = asyncio.ensure_future(self._gate.end(seconds, delay, succeeded=self._others_serve))
+        gate = asyncio.ensure_future(self._gates.end(seconds, delay, succeeded=self._others_serve))
         hurry = asyncio.ensure_future(self._hurry.wait())
         waited_for: list[asyncio.Future[Any]] = [gate, hurry]
         await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
         if not gate.done():
             log.warning("asked to stop again: calls still under way are cut and settled")
-            await asyncio.gather(gate, self._gate.end(0.0))
+            await asyncio.gather(gate, self._gates.end(0.0))
         hurry.cancel()
         leaving = [self._office.end(0.0 if self._hurry.is_set() else OFFICE_SECONDS)]
         if self._demo is not None:
@@ -220,7 +217,7 @@ class Supervisor:
             return {
                 "pid": os.getpid(),
                 "address": self._launch.address,
-                "gate": self._gate.pid,
+                "gates": self._gates.pids,
                 "refused": self._reloading.refused if self._reloading is not None else "",
                 "office": self._office.pid,
             }
@@ -232,7 +229,7 @@ class Supervisor:
             # The next gate may have read already who the agents are.
             raise GateError("Another Durward is taking over just now.", reason="stopping", remedy="Retry in a moment.")
         try:
-            return await self._gate.ask(message, ANSWER_SECONDS)
+            return await self._gates.command(message, ANSWER_SECONDS)
         except TimeoutError as error:
             raise GateError("The gate did not answer in time.", reason="overloaded") from error
 
@@ -246,9 +243,11 @@ def has_terminal() -> bool:
     return True
 
 
-async def _all_ready(children: list[Child]) -> None:
-    for child in children:
-        await child.ready.wait()
+def _gate_programs(launch: Launch) -> list[Program]:
+    # The gates keep the lock too: while one finishes its calls, no other may open the journal, whatever became of us.
+    fds = (launch.settings, launch.listener, launch.lock)
+    names = ["gate"] if launch.workers == 1 else [f"gate {number}" for number in range(launch.workers)]
+    return [Program(name, "durward.server.gate", fds, vital=True, secrets=True, takes=True) for name in names]
 
 
 def main() -> int:
