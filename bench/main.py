@@ -7,7 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench.rows import ROWS, Figure, measure
+from bench.figures import Figure
+from bench.rows import ROWS, measure
 from bench.subjects import Place, free_ports, prepare
 
 
@@ -37,7 +38,8 @@ def _line(result: Figure | tuple[str, str]) -> str:
     if not isinstance(result, Figure):
         name, why = result
         return f"{name:72}{'not measured':>24}  {why}"
-    bar = f"{'<' if result.bar.below else '≤'} {result.bar.limit:g}"
+    sign = "≥" if result.bar.least else "<" if result.bar.below else "≤"
+    bar = f"{sign} {result.bar.limit:g}"
     verdict = "ok" if result.met else "missed"
     return f"{result.bar.name:72}{bar:>12}{result.value:>12.2f}  {result.bar.unit:11}{verdict:8}{result.detail}"
 

@@ -13,10 +13,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
-from bench import hangup, load, make_journal, prompts, reload, takeover
-from bench.processes import BenchError, cpu, pss_mb, tree, wait_until
+from bench import bulk, hangup, idle_streams, load, make_journal, prompts, reload, slow, takeover
+from bench.figures import Bar, Figure
+from bench.processes import BenchError, command, cpu, pss_mb, tree, wait_until
 from bench.subjects import (
     HERE,
     Place,
@@ -32,26 +32,6 @@ from bench.subjects import (
 
 ROUNDS = 5
 CALL_SECONDS = 4
-
-
-class Bar(NamedTuple):
-    """One figure that must not exceed its limit."""
-
-    name: str
-    limit: float
-    unit: str
-    below: bool = False
-    """Less than the limit, not at most."""
-
-
-class Figure(NamedTuple):
-    bar: Bar
-    value: float
-    detail: str = ""
-
-    @property
-    def met(self) -> bool:
-        return self.value < self.bar.limit if self.bar.below else self.value <= self.bar.limit
 
 
 Load = Callable[[Place, Subject], int]
@@ -239,6 +219,59 @@ def takeovers(place: Place) -> Iterator[Figure]:
     yield Figure(Bar(f"{what}: failures", 0, "calls"), len(seen.failed), detail)
 
 
+def idle_streams_row(place: Place) -> Iterator[Figure]:
+    """Streams that have begun and say nothing, to an upstream in the clear and over TLS."""
+    for tls, limit in ((False, 16.0), (True, 56.0)):
+        base_url = f"{'https://localhost' if tls else 'http://127.0.0.1'}:{place.ports.streams}/v1"
+        with idle_streams.provider(place, tls), gate(place, base_url, _data_dir(place)) as durward:
+            each = asyncio.run(idle_streams.measure(place, durward))
+        what = f"{idle_streams.STREAMS} idle streams{' from a TLS upstream' if tls else ''}: memory each"
+        yield Figure(Bar(what, limit, "KB"), each)
+
+
+def bulk_row(place: Place) -> Iterator[Figure]:
+    """A gigabyte each way, with one who is slow at the other end."""
+    api = f"apis:\n  bulk: {{base_url: http://127.0.0.1:{place.ports.streams}, body_limit: 2GiB}}\n"
+    with bulk.provider(place), gate(place, "http://127.0.0.1:9/v1", _data_dir(place), api) as durward:
+        for way, send in (("up", bulk.upload), ("down", bulk.download)):
+            grown, seconds = asyncio.run(bulk.growth(durward, send))
+            bar = Bar(f"1 GB {way} past a slow {'upstream' if way == 'up' else 'reader'}: memory grows", 16, "MB", True)
+            yield Figure(bar, grown, f"{seconds:.0f} s")
+
+
+def slow_row(place: Place) -> Iterator[Figure]:
+    """Two thousand connections that are as slow as they can be, beside calls."""
+    for kind in slow.KINDS:
+        with _gate_and_provider(place) as durward:
+            seen = slow.measure(place, durward, kind)
+        detail = f"p99 {seen.quiet:.1f} → {seen.beside:.1f} ms, {seen.failed} calls failed"
+        yield Figure(
+            Bar(f"{slow.CONNECTIONS} slow {kind}s: p99 of others", 2, "×", True), seen.beside / seen.quiet, detail
+        )
+        yield Figure(Bar(f"{slow.CONNECTIONS} slow {kind}s: the last is cut after", 10, "s"), seen.cut_seconds)
+
+
+def workers(place: Place) -> Iterator[Figure]:
+    """How many more calls two gates can carry than one, had each a core: calls for the CPU of the busiest."""
+    capacity = []
+    for count in (1, 2):
+        base_url = f"http://127.0.0.1:{place.ports.plain}/v1"
+        with provider(place), gate(place, base_url, _data_dir(place), f"workers: {count}\n") as durward:
+            put = _calls(prompts.plain())
+            put(place, durward)
+            gates = [pid for pid in tree(durward.pid) if "durward.server.gate" in command(pid)]
+            before = [cpu([pid]) for pid in gates]
+            calls = sum(put(place, durward) for _ in range(ROUNDS))
+            used = [cpu([pid]) - was for pid, was in zip(gates, before, strict=True)]
+            capacity.append(calls / max(used))
+    detail = f"{capacity[0]:.0f} → {capacity[1]:.0f} calls a second of the busiest gate's core"
+    yield Figure(
+        Bar("`workers: 2` over one, load and upstream counted out", 1.7, "×", least=True),
+        capacity[1] / capacity[0],
+        detail,
+    )
+
+
 def _replaced(durward: Subject, old: int) -> bool:
     try:
         return durward.gate_pid() != old and ready(durward.port)
@@ -260,6 +293,10 @@ ROWS: dict[str, Callable[[Place], Iterator[Figure]]] = {
     "restart": restart,
     "reload": reloads,
     "takeover": takeovers,
+    "idle-streams": idle_streams_row,
+    "bulk": bulk_row,
+    "slow": slow_row,
+    "workers": workers,
 }
 
 

@@ -1,0 +1,97 @@
+"""Callers who are as slow as they can be, in their heads, their bodies or their reading, beside others who call as usual."""
+
+import asyncio
+import contextlib
+import socket
+import time
+from typing import NamedTuple
+
+from bench import prompts
+from bench.pace import Pace, request
+from bench.processes import BenchError
+from bench.subjects import Place, Subject
+
+CONNECTIONS = 2_000
+KINDS = ("head", "body", "read")
+CALLS_A_SECOND = 100
+QUIET_SECONDS = 10.0
+WATCHED_SECONDS = 20.0
+DRIP_SECONDS = 1.0
+
+
+class Seen(NamedTuple):
+    """The p99 of usual calls in ms, without slow ones and beside them; how many failed; when the last slow one was cut, in seconds."""
+
+    quiet: float
+    beside: float
+    failed: int
+    cut_seconds: float
+
+
+class SlowCaller:
+    """One connection, which says a little now and then."""
+
+    def __init__(self, port: int) -> None:
+        self.end = socket.socket()
+        # A small window, so that whoever does not read is noticed.
+        self.end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        self.end.connect(("127.0.0.1", port))
+        self.end.setblocking(False)
+
+    def say(self, data: bytes) -> None:
+        with contextlib.suppress(OSError):
+            self.end.send(data)
+
+    def is_cut(self) -> bool:
+        """Whether the gate has closed, or answered with a refusal and will read nothing more."""
+        try:
+            received = self.end.recv(65536, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return not received or received.startswith((b"HTTP/1.1 4", b"HTTP/1.1 5"))
+
+
+def measure(place: Place, subject: Subject, kind: str) -> Seen:
+    return asyncio.run(_measure(place, subject, kind))
+
+
+async def _measure(place: Place, subject: Subject, kind: str) -> Seen:
+    pace = Pace(place, subject, CALLS_A_SECOND)
+    quiet = sorted(await pace.until(asyncio.sleep(QUIET_SECONDS)))
+    beside = []
+    begun = asyncio.ensure_future(_attack(place, subject, kind))
+    beside = sorted(await pace.until(begun))
+    return Seen(_p99(quiet), _p99(beside), len(pace.failed), begun.result())
+
+
+async def _attack(place: Place, subject: Subject, kind: str) -> float:
+    """Open them, drip, and watch until all are cut: how many seconds after its own beginning the last one was."""
+    asked = request(place, subject.port, prompts.plain())
+    head, _, body = asked.partition(b"\r\n\r\n")
+    first = {"head": head[:40], "body": head + b"\r\n\r\n" + body[:10], "read": asked * 8}[kind]
+    callers: dict[SlowCaller, float] = {}
+    longest = 0.0
+    for number in range(CONNECTIONS):
+        caller = SlowCaller(subject.port)
+        caller.say(first)
+        callers[caller] = time.monotonic()
+        if number % 50 == 0:
+            await asyncio.sleep(0.02)
+    deadline = time.monotonic() + WATCHED_SECONDS
+    while callers:
+        if time.monotonic() > deadline:
+            raise BenchError(f"{len(callers)} slow connections were not cut in {WATCHED_SECONDS:g} s")
+        await asyncio.sleep(DRIP_SECONDS)
+        for caller in list(callers):
+            if caller.is_cut():
+                longest = max(longest, time.monotonic() - callers.pop(caller))
+                caller.end.close()
+            else:
+                caller.say(b"x" if kind != "read" else b"")
+    return longest
+
+
+def _p99(ordered: list[float]) -> float:
+    return ordered[len(ordered) * 99 // 100]
