@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from durward.cli.checks import Finding
-from durward.cli.probe import probe
+from durward.cli.probe import Way, probe
 from durward.config.settings import Api, Credential, Provider
 from tests.upstreams.authority import Authority
 
@@ -57,7 +57,7 @@ def serving(status: int, date: str | None = None, tls: ssl.SSLContext | None = N
 
 
 def found(upstream: Provider | Api, ca_file: str | None = None, now: float = 1_800_000_000.0) -> list[Finding]:
-    findings = probe(upstream, ENVIRONMENT, ca_file, lambda: now)
+    findings = probe(upstream, ENVIRONMENT, Way(ca_file), lambda: now)
     assert all(finding.remedy for finding in findings if finding.verdict != "ok")
     assert "sk-secret" not in str(findings)
     return findings

@@ -14,7 +14,7 @@ from durward.config.explain import sections
 from durward.config.families import PRICE_TABLES
 from durward.config.fields import FORM
 from durward.config.later import LATER
-from durward.config.schema import File, Section
+from durward.config.schema import File, Section, members
 
 FOLDER = Path("docs") / "reference"
 PAGE = "configuration.md"
@@ -73,7 +73,7 @@ def page() -> str:
 
 def _section(where: list[str], section: type[Section], raw: dict[str, Any]) -> str:
     properties = (raw if section is File else section.model_json_schema())["properties"]
-    rows = [_row(name, properties[name], field) for name, field in section.model_fields.items()]
+    rows = [_row(name, properties[name], field) for name, field in members(section).items()]
     return "\n".join(
         [
             f"## {', '.join(f'`{place}`' if section is not File else 'The top' for place in where)}\n",
@@ -129,6 +129,10 @@ GRAMMARS = f"""## How values are written
 | number | {grammar.PRICE_RULE} |
 | digest | {grammar.DIGEST_RULE} |
 | address | {places.LISTEN_RULE} |
+| network | {places.NETWORK_RULE} |
+| proxy | {places.PROXY_RULE} |
+| host or network | {places.DIRECT_RULE} |
+| login | {references.LOGIN_RULE} |
 | URL | {places.URL_RULE} No user, query or fragment; never a cloud's metadata address. |
 | path | Absolute, or relative to the folder of the file. |
 | credential | {references.RULE} No secret is ever written in the file. |
