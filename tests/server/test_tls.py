@@ -77,11 +77,11 @@ def test_http_1_1_is_the_only_protocol(authority: Authority) -> None:
 def test_with_client_ca_who_shows_no_certificate_of_it_is_refused(authority: Authority, tmp_path: Path) -> None:
     server = listener_tls(files(authority, authority.ca_file))
     own = authority.pair("agent.test")
-    shaken = Hands(server, authority.client(*own)).shake().server
+    shaken = Hands(server, authority.client(own)).shake().server
     assert shaken.getpeercert()
     (tmp_path / "others").mkdir()
     stranger = Authority(tmp_path / "others").pair("agent.test")
-    for client in (authority.client(), authority.client(*stranger)):
+    for client in (authority.client(), authority.client(stranger)):
         with pytest.raises(ssl.SSLError, match="certificate"):
             Hands(server, client).shake()
 

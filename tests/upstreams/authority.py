@@ -34,10 +34,10 @@ class Authority:
         context.set_alpn_protocols(["h2", "http/1.1"])
         return context
 
-    def client(self, *own: Path) -> ssl.SSLContext:
+    def client(self, own: tuple[Path, Path] | None = None) -> ssl.SSLContext:
         """What a client that trusts this authority connects with; `own` are its certificate and key, if it shows any."""
         context = ssl.create_default_context(cafile=self.ca_file)
-        if own:
+        if own is not None:
             context.load_cert_chain(*own)
         return context
 
