@@ -122,12 +122,12 @@ def test_a_proxy_that_refuses_is_told_as_an_upstream_that_cannot_be_reached(hous
             body = {"model": "anthropic/claude-x", "max_tokens": 5, "messages": MESSAGES}
             head = {"Durward-Key": house.gate.key, "anthropic-version": "2023-06-01"}
 
-            def refused() -> httpx2.Response | None:
+            def refused() -> str:
                 answer = client.post(f"{house.gate.root}/v1/messages", json=body, headers=head)
-                return answer if answer.status_code == 502 else None
+                return answer.text if answer.status_code == 502 else ""
 
-            answer = until(refused, "a connection that has to be opened")
-        assert f"outbound proxy 127.0.0.1:{house.proxy.port} makes no connection" in answer.text
+            told = until(refused, "a connection that has to be opened")
+        assert f"outbound proxy 127.0.0.1:{house.proxy.port} makes no connection" in told
         assert records[-1]["reason"] == "upstream_unreachable"
     finally:
         house.proxy.answer = None
