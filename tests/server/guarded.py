@@ -44,6 +44,10 @@ class Secured:
         length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
         return await self._reader.readexactly(length)
 
+    async def hear(self, until: bytes) -> bytes:
+        """What comes, up to and with `until`."""
+        return await self._reader.readuntil(until)
+
     async def hear_all(self) -> bytes:
         """What comes until the other side ends the connection, as TLS ends it."""
         return await self._reader.read()

@@ -60,6 +60,31 @@ async def test_an_answer_that_ends_the_connection_comes_whole_and_is_closed_prop
         assert (await caller.hear_all()).endswith(body)
 
 
+async def test_an_answer_that_is_cut_short_is_no_proper_end(authority: Authority) -> None:
+    async def app(exchange: Exchange) -> None:
+        exchange.begin(200, b"", None)
+        exchange.write(b"half")
+        await cut.wait()
+        exchange.abort()
+
+    cut = asyncio.Event()
+    async with guarded(Entry(tls(authority)), app) as opened:
+        caller = await secure(opened, authority.client())
+        caller.writer.write(b"GET / HTTP/1.0\r\nHost: gate\r\n\r\n")
+        await caller.hear(b"half")
+        cut.set()
+        with pytest.raises(ConnectionResetError):
+            await caller.hear_all()
+
+
+async def test_a_reload_that_comes_while_draining_opens_nothing(authority: Authority) -> None:
+    async with house(who) as opened:
+        await opened.edge.drain(0)
+        opened.edge.guard(Entry(tls(authority)))
+        with pytest.raises(ConnectionRefusedError):
+            await opened.call()
+
+
 async def test_a_reader_that_takes_nothing_is_noticed(authority: Authority) -> None:
     congested = asyncio.Event()
 

@@ -113,8 +113,8 @@ class Edge:
             server.close()
         for acceptor in self._acceptors:
             acceptor.close()
-        for listener in self._listeners:
-            listener.close()
+        while self._listeners:
+            self._listeners.pop().close()
         for connection in shared.connections:
             connection.say_farewell()
         try:
