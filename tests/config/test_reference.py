@@ -39,4 +39,8 @@ def test_editors_get_no_more_and_no_less_than_the_keys() -> None:
     assert read["additionalProperties"] is False
     top = next(section for where, section in sections() if where == "the top")
     assert set(read["properties"]) == set(top.model_fields)
+    for name, section in (("listen", "Listener"), ("outbound_proxy", "OutboundProxy")):
+        assert read["properties"][name]["anyOf"][:2] == [{"type": "string"}, {"$ref": f"#/$defs/{section}"}]
+        assert read["$defs"][section]["additionalProperties"] is False
+    assert "except" in read["$defs"]["OutboundProxy"]["properties"]
     assert all(definition["additionalProperties"] is False for definition in read["$defs"].values())

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import socket
 import ssl
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -172,6 +173,28 @@ async def test_tls_can_be_turned_on_and_off_while_callers_are_connected(authorit
 
 
 # Bounds.
+
+
+async def test_a_bug_before_http_is_told_and_nobody_else_pays(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[object] = []
+    async with guarded(Entry(tls(authority))) as opened:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, event: told.append(event["exception"]))
+        wrong = ZeroDivisionError()
+        with monkeypatch.context() as patched:
+            patched.setattr(Acceptor, "_let_in", broken(wrong))
+            caller = await opened.call()
+            assert await heard(caller) == b""
+        assert told == [wrong]
+        assert await (await secure(opened, authority.client())).ask() == b"127.0.0.1"
+
+
+def broken(error: Exception) -> Callable[..., Awaitable[None]]:
+    async def let_in(*_: object) -> None:
+        raise error
+
+    return let_in
 
 
 async def test_who_shakes_hands_counts_among_the_connections(authority: Authority) -> None:

@@ -82,31 +82,31 @@ class Acceptor:
             admission.add_done_callback(self._admitted)
 
     def _admitted(self, admission: "asyncio.Task[None]") -> None:
-        self._shared.admitting.discard(admission)
-        if self._shared.draining:
-            self._shared.changed.set()
+        shared = self._shared
+        shared.admitting.discard(admission)
+        if not admission.cancelled() and (error := admission.exception()) is not None:
+            shared.loop.call_exception_handler({"message": "A caller could not be let in", "exception": error})
+        if shared.draining:
+            shared.changed.set()
 
     async def _admit(self, end: socket.socket, peer: str, entry: Entry) -> None:
         """Do what comes before HTTP. A caller who does not get through it is closed without an answer, and counted."""
-        refused = ""
+        connected = False
         try:
             async with asyncio.timeout(self._shared.bounds.head_seconds):
                 await self._let_in(end, peer, entry)
+            connected = True
         except TimeoutError:
-            refused = "request_timeout"
+            self._shared.on_refused("request_timeout", peer)
         except CallerError as error:
-            refused = error.reason
+            self._shared.on_refused(error.reason, peer)
         except ssl.SSLError:
-            refused = "tls_failed"
+            self._shared.on_refused("tls_failed", peer)
         except OSError:
             pass  # It has hung up, as those do who look whether anybody listens.
-        else:
-            return
         finally:
-            # The event loop's transport, where it came to one, holds the socket for itself.
-            end.close()
-        if refused:
-            self._shared.on_refused(refused, peer)
+            if not connected:
+                end.close()
 
     async def _let_in(self, end: socket.socket, peer: str, entry: Entry) -> None:
         """Raises CallerError, OSError."""
