@@ -17,8 +17,8 @@ from durward.protocols.proxy_protocol import SIGNATURE, ProxyHeader
 from durward.server.connection import Connection, Shared
 from durward.server.tls import listener_tls
 
-AT_ONCE: Final = 64
-"""Connections that are accepted in one turn of the loop."""
+AT_ONCE: Final = 8
+"""Connections that are accepted in one turn of the loop: the rest is left to whoever else waits on the same socket."""
 PAUSE_SECONDS: Final = 0.5
 """How long nobody is accepted when this process has no descriptors left; callers wait in the listener's queue."""
 
