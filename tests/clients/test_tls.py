@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import httpx2
 import pytest
 from anthropic import Anthropic
-from openai import OpenAI
+from openai import APIConnectionError, OpenAI
 
 from durward.protocols.proxy_protocol import SIGNATURE
 from tests.clients.gate import CREDENTIAL, Gate, gate
@@ -84,6 +84,17 @@ def house(tmp_path_factory: pytest.TempPathFactory, own: Upstream) -> Iterator[H
             yield House(running, authority, proxy, cert, key, folder / "durward.yaml")
 
 
+def test_a_proxy_in_front_tells_where_refused_callers_come_from(house: House) -> None:
+    packed = socket.inet_aton("192.0.2.7") * 2 + struct.pack("!HH", 1, 2)
+    opened = socket.create_connection(("127.0.0.1", house.gate.port), SECONDS)
+    opened.sendall(SIGNATURE + struct.pack("!BBH", 0x21, 0x11, len(packed)) + packed)
+    with house.authority.client().wrap_socket(opened, server_hostname="127.0.0.1") as secured:
+        secured.sendall(b"GET /v1/models HTTP/1.1\r\nHost: gate\r\nAuthorization: Bearer dw_nobody\r\n\r\n")
+        assert secured.recv(65536).startswith(b"HTTP/1.1 401 ")
+    # Told at once, as the first refusal of this gate; of later ones only within a minute.
+    assert "key_unknown 1 (last from 192.0.2.7)" in house.log()
+
+
 def test_sdks_over_tls_through_the_outbound_proxy(house: House, own: Upstream) -> None:
     gate = house.gate
     assert gate.root.startswith("https://")
@@ -100,6 +111,20 @@ def test_sdks_over_tls_through_the_outbound_proxy(house: House, own: Upstream) -
     assert all(record["cost_nano"] for record in records)
     hosts = [head.split(" ")[1] for head in house.proxy.asked]
     assert {f"openai.test:{own.port}", f"anthropic.test:{own.port}"} == set(hosts)
+
+
+def test_an_unmodified_client_trusts_the_authority_of_the_environment(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", house.authority.ca_file)
+    with OpenAI(base_url=f"{house.gate.root}/v1", api_key=house.gate.key) as openai:
+        assert openai.chat.completions.create(model="golden-openai-text", messages=MESSAGES).id
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with (
+        OpenAI(base_url=f"{house.gate.root}/v1", api_key=house.gate.key, max_retries=0) as openai,
+        pytest.raises(APIConnectionError),
+    ):
+        openai.models.list()
 
 
 def test_the_proxys_credential_goes_to_the_proxy_alone(house: House, own: Upstream) -> None:
@@ -131,16 +156,6 @@ def test_a_proxy_that_refuses_is_told_as_an_upstream_that_cannot_be_reached(hous
         assert records[-1]["reason"] == "upstream_unreachable"
     finally:
         house.proxy.answer = None
-
-
-def test_a_proxy_in_front_tells_where_refused_callers_come_from(house: House) -> None:
-    packed = socket.inet_aton("192.0.2.7") * 2 + struct.pack("!HH", 1, 2)
-    opened = socket.create_connection(("127.0.0.1", house.gate.port), SECONDS)
-    opened.sendall(SIGNATURE + struct.pack("!BBH", 0x21, 0x11, len(packed)) + packed)
-    with house.authority.client().wrap_socket(opened, server_hostname="127.0.0.1") as secured:
-        secured.sendall(b"GET /v1/models HTTP/1.1\r\nHost: gate\r\nAuthorization: Bearer dw_nobody\r\n\r\n")
-        assert secured.recv(65536).startswith(b"HTTP/1.1 401 ")
-    assert "key_unknown 1 (last from 192.0.2.7)" in house.log()
 
 
 def test_plain_http_is_closed_and_the_gate_goes_on(house: House) -> None:
