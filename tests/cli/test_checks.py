@@ -183,6 +183,14 @@ def test_variables_that_lead_clients_past_the_gate(settings: Settings, environme
     assert found.remedy
 
 
+def test_a_variable_without_tls_leads_nowhere_where_the_gate_speaks_it(settings: Settings) -> None:
+    secured = replace(settings, listen="127.0.0.1:7300", tls=Tls("/c.pem", "/k.pem"))
+    (found,) = check_clients(secured, {"OPENAI_BASE_URL": "http://127.0.0.1:7300/v1"})
+    assert (found.verdict, found.remedy) == ("warn", "Begin it with https://.")
+    (found,) = check_clients(secured, {"OPENAI_BASE_URL": "https://127.0.0.1:7300/v1"})
+    assert found.verdict == "ok"
+
+
 @pytest.mark.parametrize(
     "environment",
     [

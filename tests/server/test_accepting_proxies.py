@@ -1,6 +1,7 @@
 """Callers who come by way of a proxy, over TLS or not: whose word is taken for where they come from."""
 
 import asyncio
+import random
 import socket
 import ssl
 import struct
@@ -12,7 +13,7 @@ from durward.protocols.forwarded import TrustedProxies
 from durward.protocols.proxy_protocol import SIGNATURE
 from durward.server.accepting import Entry
 from durward.server.bounds import Bounds
-from tests.server.guarded import LOOPBACK, guarded, heard, tls
+from tests.server.guarded import LOOPBACK, guarded, heard, secure, tls
 from tests.server.line import GET
 from tests.server.test_edge import eventually
 from tests.upstreams.authority import Authority
@@ -130,3 +131,18 @@ async def test_a_header_that_does_not_come_whole_is_bounded_in_time() -> None:
                 await caller.say(begun)
             assert await heard(caller) == b""
         await eventually(lambda: opened.refused == ["request_timeout"] * 2)
+
+
+async def test_whatever_bytes_come_nobody_else_notices(authority: Authority) -> None:
+    dice = random.Random(7)
+    async with guarded(Entry(tls(authority), LOOPBACK)) as opened:
+        for _ in range(40):
+            begun = dice.choice(
+                [b"", SIGNATURE, SIGNATURE + b"\x21\x11\0\x0c", proxied("192.0.2.7"), b"\x16\x03\x01\x02\0\x01"]
+            )
+            caller = await opened.call()
+            await caller.say(begun + dice.randbytes(dice.randrange(1, 300)))
+            caller.hang_up()
+        await eventually(lambda: not opened.edge._shared.admitting)
+        assert set(opened.refused) <= {"tls_failed", "malformed_http"}
+        assert await (await secure(opened, authority.client())).ask() == b"127.0.0.1"

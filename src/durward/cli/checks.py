@@ -167,6 +167,10 @@ def check_clients(settings: Settings, environment: Mapping[str, str]) -> Iterato
         if url and _port(url) != port:
             found = True
             yield Finding("warn", "clients", f"{name} leads past the gate: {_shown(url)}", f"Point it to port {port}.")
+        elif url and settings.tls is not None and urlsplit(url).scheme == "http":
+            found = True
+            said = f"the gate speaks TLS, and {name} does not: {_shown(url)}"
+            yield Finding("warn", "clients", said, "Begin it with https://.")
     proxy = next((name for name in PROXIES if environment.get(name)), None)
     exempt = environment.get("NO_PROXY") or environment.get("no_proxy") or ""
     if proxy and not {"*", "127.0.0.1", "localhost"} & {host.strip() for host in exempt.split(",")}:
