@@ -15,7 +15,7 @@ from durward.config.settings import Settings, Tls
 from durward.protocols.proxy_protocol import SIGNATURE
 from durward.server.accepting import Acceptor, Entry, read_entry
 from durward.server.bounds import Bounds
-from tests.server.caller import BOUNDS, house
+from tests.server.caller import BOUNDS, House, house
 from tests.server.guarded import LOOPBACK, guarded, heard, secure, tls, who
 from tests.server.line import GET, POST, Waiting, echo
 from tests.server.test_edge import eventually, until
@@ -170,6 +170,16 @@ async def test_tls_can_be_turned_on_and_off_while_callers_are_connected(authorit
         for caller in (plain, await opened.call()):
             await caller.say(GET % 1)
             await caller.hear(b"\r\n\r\n127.0.0.1")
+
+
+async def test_tls_may_be_spoken_from_the_start(authority: Authority) -> None:
+    opened = House(who, BOUNDS)
+    opened.edge.guard(Entry(tls(authority)))
+    await opened.edge.listen(opened.listener)
+    assert await (await secure(opened, authority.client())).ask() == b"127.0.0.1"
+    await opened.edge.drain(0)
+    for caller in opened.callers:
+        caller.hang_up()
 
 
 # Bounds.

@@ -41,6 +41,7 @@ class Acceptor:
 
     def __init__(self, listener: socket.socket, entry: Entry, shared: Shared) -> None:
         self.entry = entry
+        listener.setblocking(False)
         self._listener = listener
         self._shared = shared
         self._pause: asyncio.TimerHandle | None = None
@@ -76,7 +77,6 @@ class Acceptor:
                 end.close()
                 continue
             end.setblocking(False)
-            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             admission = shared.loop.create_task(self._admit(end, address[0], self.entry), name="admission")
             shared.admitting.add(admission)
             admission.add_done_callback(self._admitted)
@@ -111,6 +111,8 @@ class Acceptor:
     async def _let_in(self, end: socket.socket, peer: str, entry: Entry) -> None:
         """Raises CallerError, OSError."""
         shared = self._shared
+        # The event loop does so for what it accepts itself.
+        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         trusted = entry.trusted if entry.trusted is not None and entry.trusted.trusts(peer) else None
         if trusted is not None:
             source = await _told(end)
