@@ -182,6 +182,17 @@ async def test_tls_may_be_spoken_from_the_start(authority: Authority) -> None:
         caller.hang_up()
 
 
+@pytest.mark.parametrize("entry", [Entry(), Entry(None, LOOPBACK)])
+async def test_answers_leave_at_once_whoever_accepted_the_connection(entry: Entry) -> None:
+    async with guarded(entry) as opened:
+        caller = await opened.call()
+        await caller.say(GET % 1)
+        await caller.hear(b"127.0.0.1")
+        (connection,) = opened.edge._shared.connections
+        accepted = connection.transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 # Bounds.
 
 

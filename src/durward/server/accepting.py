@@ -111,8 +111,6 @@ class Acceptor:
     async def _let_in(self, end: socket.socket, peer: str, entry: Entry) -> None:
         """Raises CallerError, OSError."""
         shared = self._shared
-        # The event loop does so for what it accepts itself.
-        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         trusted = entry.trusted if entry.trusted is not None and entry.trusted.trusts(peer) else None
         if trusted is not None:
             source = await _told(end)
