@@ -140,6 +140,7 @@ class Tunnel(asyncio.Protocol):
         self._spoiled = self._spoiled or how
         if self._answered is not None and not self._answered.done():
             self._answered.set_exception(self._refused(how))
+            self._answered.exception()  # Who waited may have been cancelled in this turn, and nobody else asks for it.
 
     def _refused(self, how: str) -> UpstreamError:
         return self._proxy.error(how)
