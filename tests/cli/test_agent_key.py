@@ -16,3 +16,4 @@ def test_a_key_has_its_form_and_its_digest() -> None:
 def test_the_address_stands_in_every_line_of_its_use() -> None:
     told = how_to_use("127.0.0.1:7300").splitlines()
     assert [("http://127.0.0.1:7300" in line) for line in told] == [False, True, True, True, True]
+    assert how_to_use("gate:7300", "https").count("https://gate:7300") == 4

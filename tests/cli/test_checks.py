@@ -8,9 +8,17 @@ from typing import NamedTuple
 import pytest
 from msgspec.structs import replace
 
-from durward.cli.checks import Finding, check_clients, check_data_dir, check_listener, check_secrets
-from durward.config.settings import Api, Credential, Provider, Settings
+from durward.cli.checks import (
+    Finding,
+    check_certificate,
+    check_clients,
+    check_data_dir,
+    check_listener,
+    check_secrets,
+)
+from durward.config.settings import Api, Credential, OutboundProxy, Provider, Settings, Tls
 from tests.server.running import durward, until
+from tests.upstreams.authority import Authority
 
 LISTEN = "127.0.0.1:0"
 
@@ -37,6 +45,31 @@ def test_an_address_that_others_reach_is_doubtful(settings: Settings) -> None:
     found = check_listener(replace(settings, listen="0.0.0.0:0"))
     assert found.verdict == "warn"
     assert "reachable from other machines" in found.said
+
+
+def test_an_address_with_tls_is_not_doubtful(settings: Settings, tmp_path: Path) -> None:
+    cert, key = Authority(tmp_path).pair("gate.test", days=90)
+    secured = replace(settings, listen="0.0.0.0:0", tls=Tls(str(cert), str(key)))
+    assert check_listener(secured).verdict == "ok"
+    assert verdicts(list(check_certificate(secured))) == ["ok"]
+    assert not list(check_certificate(settings))
+    key.chmod(0o644)
+    assert verdicts(list(check_certificate(secured))) == ["warn"]
+
+
+def test_a_certificate_that_ends_soon_is_doubtful(settings: Settings, tmp_path: Path) -> None:
+    for days, verdict in ((3, "warn"), (-1, "fail")):
+        cert, key = Authority(tmp_path).pair("gate.test", days=days)
+        assert verdicts(list(check_certificate(replace(settings, tls=Tls(str(cert), str(key)))))) == [verdict]
+
+
+def test_the_login_of_the_outbound_proxy_is_looked_at(settings: Settings) -> None:
+    proxied = replace(settings, outbound_proxy=OutboundProxy("http://p:1", "${env:LOGIN}"))
+    assert verdicts(list(check_secrets(proxied, {}))) == ["fail"]
+    assert list(check_secrets(proxied, {"LOGIN": "u:p"})) == [
+        Finding("ok", "credential of the outbound proxy", "is there")
+    ]
+    assert not list(check_secrets(replace(settings, outbound_proxy=OutboundProxy("http://p:1")), {}))
 
 
 def test_a_running_durward_is_told_of_and_a_file_that_it_did_not_take_over(tmp_path: Path) -> None:
@@ -148,6 +181,14 @@ def test_variables_that_lead_clients_past_the_gate(settings: Settings, environme
     assert found.verdict == "warn"
     assert said in found.said
     assert found.remedy
+
+
+def test_a_variable_without_tls_leads_nowhere_where_the_gate_speaks_it(settings: Settings) -> None:
+    secured = replace(settings, listen="127.0.0.1:7300", tls=Tls("/c.pem", "/k.pem"))
+    (found,) = check_clients(secured, {"OPENAI_BASE_URL": "http://127.0.0.1:7300/v1"})
+    assert (found.verdict, found.remedy) == ("warn", "Begin it with https://.")
+    (found,) = check_clients(secured, {"OPENAI_BASE_URL": "https://127.0.0.1:7300/v1"})
+    assert found.verdict == "ok"
 
 
 @pytest.mark.parametrize(

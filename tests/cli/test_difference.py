@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from durward.calls.principal import Principal
 from durward.cli.difference import SHOWN_CHANGES, differences
 from durward.config.compile import compile_file
-from durward.config.settings import Settings
+from durward.config.settings import OutboundProxy, Settings, Tls
 from tests.server.running import durward
 
 KEYS = "keys: ['sha256:" + "0" * 63 + "%d']"
@@ -104,6 +105,18 @@ def test_what_needs_a_restart_comes_first(settings: Compiled) -> None:
     assert told[0] == "needs restart: listen: 127.0.0.1:7300 → 127.0.0.1:1234"
     assert told[1:3] == ["mode: enforce → observe", "drain: 5s, then 5m → 1s, then 5m"]
     assert "night, support: may now request api/crm/GET/*" in told
+
+
+def test_the_way_in_and_the_way_out_are_told_in_words(settings: Compiled) -> None:
+    old = settings()
+    tls = replace(old, tls=Tls("/c.pem", "/k.pem"), trusted_proxies=("10.0.0.0/8", "::1/128"))
+    assert differences(old, tls, []) == [
+        "tls: none → cert /c.pem, key /k.pem",
+        "trusted_proxies: none → 10.0.0.0/8, ::1/128",
+    ]
+    proxied = replace(old, outbound_proxy=OutboundProxy("http://p:1", "${env:LOGIN}", (".corp",), True))
+    said = "url http://p:1, login ${env:LOGIN}, exempt .corp, loopback True"
+    assert differences(proxied, old, []) == [f"outbound_proxy: {said} → none"]
 
 
 def test_entries_come_go_and_change(settings: Compiled) -> None:

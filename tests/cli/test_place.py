@@ -38,6 +38,13 @@ def test_a_file_says_where_and_wins_over_the_demo(folder: Path) -> None:
     assert locate(None) == Place(folder / "here", FILE, "127.0.0.1:9", frozenset("ab"))
 
 
+def test_a_listener_may_be_a_mapping(folder: Path) -> None:
+    FILE.write_text("listen: {address: '127.0.0.1:9', tls: {cert: a, key: b}}\n")
+    assert locate(None) == Place(folder / DATA_DIR, FILE, "127.0.0.1:9", scheme="https")
+    FILE.write_text("listen: {trusted_proxies: [10.0.0.0/8]}\n")
+    assert locate(None) == Place(folder / DATA_DIR, FILE)
+
+
 def test_a_relative_data_directory_starts_at_the_files_folder(folder: Path) -> None:
     other = folder / "etc" / "other.yaml"
     other.parent.mkdir()

@@ -10,10 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from durward.calls.errors import GateError
+from durward.calls.origin import Origin
 from durward.cli.checks import Finding
-from durward.cli.probe import probe
+from durward.cli.probe import Way, probe
 from durward.config.settings import Api, Credential, Provider
+from durward.upstreams.proxying import OutboundProxy
 from tests.upstreams.authority import Authority
+from tests.upstreams.proxy import ConnectProxy, proxying
 
 KEY = Credential(header="Authorization", template="Bearer ${env:KEY}")
 ENVIRONMENT = {"KEY": "sk-secret"}
@@ -57,7 +61,11 @@ def serving(status: int, date: str | None = None, tls: ssl.SSLContext | None = N
 
 
 def found(upstream: Provider | Api, ca_file: str | None = None, now: float = 1_800_000_000.0) -> list[Finding]:
-    findings = probe(upstream, ENVIRONMENT, ca_file, lambda: now)
+    return found_on(Way(ca_file), upstream, now)
+
+
+def found_on(way: Way, upstream: Provider | Api, now: float = 1_800_000_000.0) -> list[Finding]:
+    findings = probe(upstream, ENVIRONMENT, way, lambda: now)
     assert all(finding.remedy for finding in findings if finding.verdict != "ok")
     assert "sk-secret" not in str(findings)
     return findings
@@ -164,3 +172,46 @@ def test_a_clock_that_goes_wrong_is_told(date: str | None, seconds: int) -> None
         findings = found(provider(port))
     skews = [finding.said for finding in findings if finding.about == "clock"]
     assert skews == ([f"it differs from that of 127.0.0.1:{port} by {seconds} s"] if seconds else [])
+
+
+# Through an outbound proxy.
+
+
+def outbound(proxy: ConnectProxy, login: str | GateError = "") -> OutboundProxy:
+    return OutboundProxy(Origin(proxy.url.partition(":")[0], "127.0.0.1", proxy.port), login)
+
+
+def test_an_upstream_is_asked_through_the_outbound_proxy_over_tls_or_not(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    with proxying("user:s3cret") as proxy:
+        way = Way(authority.ca_file, outbound(proxy, "user:s3cret"))
+        for scheme, tls in (("http", None), ("https", authority.server("api.test"))):
+            with serving(200, tls=tls) as (port, asked):
+                upstream = provider(port, host="api.test", scheme=scheme)
+                assert found_on(way, upstream) == [Finding("ok", "provider one", f"api.test:{port} answers (200)")]
+                assert asked == ["GET /v1/models Bearer sk-secret"]
+                assert proxy.asked[-1].startswith(f"CONNECT api.test:{port} ")
+        with serving(200, tls=authority.server("other.test")) as (port, _):
+            (finding,) = found_on(way, provider(port, host="api.test", scheme="https"))
+            assert f"the certificate of api.test:{port} is not valid" in finding.said
+
+
+def test_what_is_wrong_with_the_outbound_proxy_is_told(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    missing = GateError("The credential env:PROXY is not set.", reason="credential_missing")
+    for answer, login, said in (
+        (b"HTTP/1.1 407 Who?\r\n\r\n", "", "wants a credential (407)"),
+        (b"HTTP/1.1 403 No\r\n\r\n", "", "makes no connection to api.test:80: it answered 403"),
+        (b"nonsense\r\n\r\n", "", "does not answer as HTTP"),
+        (None, missing, "env:PROXY is not set"),
+    ):
+        with proxying(answer=answer) as proxy:
+            (finding,) = found_on(Way(None, outbound(proxy, login)), provider(80, host="api.test"))
+            assert (finding.verdict, said in finding.said) == ("fail", True), finding
+    with proxying() as proxy:
+        pass
+    (finding,) = found_on(Way(None, outbound(proxy)), provider(80, host="api.test"))
+    assert f"api.test:80, through the outbound proxy 127.0.0.1:{proxy.port}, cannot be reached" in finding.said
+    with proxying(tls=authority.server("127.0.0.1")) as proxy, serving(200) as (port, _):
+        (finding,) = found_on(Way(authority.ca_file, outbound(proxy)), provider(port, host="api.test"))
+        assert (finding.verdict, "no further look" in finding.said) == ("ok", True)

@@ -23,15 +23,16 @@ class Gate:
     """A running gate, whose one agent `support` holds `key` and may do everything but ask for the model `forbidden-model`."""
 
     def __init__(self, running: Running) -> None:
-        self._running = running
+        self.running = running
         self.key = KEY
-        self.root = f"http://127.0.0.1:{running.port}"
+        scheme = "https" if " on https://" in running.lines[-1] else "http"
+        self.root = f"{scheme}://127.0.0.1:{running.port}"
         self.port = running.port
 
     def records(self) -> dict[str, Record]:
         """What the journal holds of every call so far, both halves joined, by id and in order."""
         found: dict[str, Record] = {}
-        for segment in sorted((self._running.folder / ".durward" / "journal").glob("*/*.jsonl")):
+        for segment in sorted((self.running.folder / ".durward" / "journal").glob("*/*.jsonl")):
             for line in segment.read_bytes().split(b"\n")[:-1]:
                 half = json.loads(line)
                 if half["type"] in ("intent", "settle", "refused", "unknown"):

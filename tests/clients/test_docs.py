@@ -15,6 +15,7 @@ import pytest
 import durward
 from durward.config.compile import examine_file
 from tests.server.running import DURWARD, Running
+from tests.upstreams.authority import Authority
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = Path(durward.__file__).parent.parent
@@ -126,6 +127,8 @@ def test_shell_runs(demo: Demo, block: Block) -> None:
 def test_yaml_is_a_valid_configuration(tmp_path: Path, block: Block) -> None:
     path = tmp_path / "durward.yaml"
     path.write_text(block.text)
+    if "tls:" in block.text:
+        Authority(tmp_path).pair("gate.test", name="gate", days=90)
     variables = dict.fromkeys(re.findall(r"env:([A-Z_]+)", block.text), "set")
     examined = examine_file(path, variables)
     assert examined.settings.policies

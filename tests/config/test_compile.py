@@ -21,6 +21,7 @@ from durward.config.settings import (
     Selector,
     Settings,
 )
+from tests.upstreams.authority import Authority
 
 DIGEST = "0123456789abcdef" * 4
 WHOLE = f"""
@@ -58,7 +59,7 @@ ca_file: ca.pem
 
 
 def written(folder: Path, text: str) -> Path:
-    (folder / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n", "ascii")
+    Authority(folder)
     path = folder / "durward.yaml"
     path.write_text(text, "utf-8")
     return path

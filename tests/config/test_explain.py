@@ -47,7 +47,10 @@ def explained(text: str) -> list[str]:
         ("policies: [{name: x, allow: {agents: []}}]", "1:38+2: an empty list can never match = "),
         ("policies: [{name: x, allow: {agents: a}}]", "1:38+1: this must be a list = "),
         ("apis: {a: {base_url: 'https://h', effects: {PUT: read}}}", "1:45+3: `PUT` is not a method and a path = "),
-        ("listen: {address: x}", "1:9+12: this form of `listen` is not in this version = "),
+        ("listen: {address: x}", "1:19+1: this is not an address to listen on = "),
+        ("listen: 7300", "1:9+4: this is not an address to listen on = "),
+        ("listen: ['127.0.0.1:1']", "1:9+15: a list of listeners is not in this version = Write one."),
+        ("outbound_proxy: {url: 'http://p:1', exempt: []}", "1:37+6: unknown key `exempt` = Did you mean `except`?"),
         ("[a]", "1:1+3: this must be a mapping = "),
     ],
 )

@@ -5,7 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durward.config.mistakes import Wrong
-from durward.config.places import METADATA_NETWORKS, base_url, is_loopback, listen
+from durward.config.places import (
+    METADATA_NETWORKS,
+    base_url,
+    direct,
+    is_loopback,
+    listen,
+    listener,
+    network,
+    outbound_proxy,
+    proxy_url,
+)
 
 
 @pytest.mark.parametrize(
@@ -44,10 +54,91 @@ def test_what_is_no_listen_address(value: object) -> None:
         listen(value)
 
 
-@pytest.mark.parametrize("value", [{"address": "127.0.0.1:1"}, ["127.0.0.1:1"]])
-def test_forms_of_listen_that_come_later(value: object) -> None:
+def test_a_listener_may_be_its_address_alone_and_no_list_yet() -> None:
+    assert listener("127.0.0.1:1") == {"address": "127.0.0.1:1"}
+    assert listener({"tls": 1}) == {"tls": 1}
     with pytest.raises(Wrong, match="not in this version"):
-        listen(value)
+        listener(["127.0.0.1:1"])
+
+
+@pytest.mark.parametrize(
+    "value,read",
+    [
+        ("10.0.0.7", "10.0.0.7/32"),
+        ("10.0.0.0/8", "10.0.0.0/8"),
+        ("FD00::/8", "fd00::/8"),
+        ("::1", "::1/128"),
+    ],
+)
+def test_networks(value: str, read: str) -> None:
+    assert network(value) == read
+
+
+@pytest.mark.parametrize(
+    "value", ["", "10.0.0", "10.0.0.0/33", "proxy.internal", "fe80::1%eth0/64x", 10, None, ["10.0.0.7"]]
+)
+def test_what_is_no_network(value: object) -> None:
+    with pytest.raises(Wrong, match="neither an address nor a network"):
+        network(value)
+
+
+def test_a_network_with_bits_behind_its_prefix_is_told_which_one_is_meant() -> None:
+    with pytest.raises(Wrong) as caught:
+        network("10.1.2.3/8")
+    assert caught.value.hint == "Did you mean 10.0.0.0/8?"
+
+
+@pytest.mark.parametrize(
+    "value,read",
+    [
+        ("http://Proxy.Corp:3128", "http://proxy.corp:3128"),
+        ("https://10.0.0.1:443/", "https://10.0.0.1:443"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+    ],
+)
+def test_urls_of_proxies(value: str, read: str) -> None:
+    assert proxy_url(value) == read
+    assert outbound_proxy(value) == {"url": value}
+    assert outbound_proxy({"url": value}) == {"url": value}
+
+
+@pytest.mark.parametrize(
+    "value,why",
+    [
+        ("http://proxy.corp", "port"),
+        ("http://user:secret@proxy.corp:3128", "no user or password"),
+        ("socks5://proxy.corp:1080", "begins with"),
+        ("http://proxy.corp:3128/pac", "ends with its port"),
+        ("http://proxy.corp:3128?x", "ends with its port"),
+        ("http://169.254.169.254:80", "metadata"),
+        ("http://:3128", "host"),
+        (3128, "not the URL"),
+    ],
+)
+def test_what_is_no_url_of_a_proxy(value: object, why: str) -> None:
+    with pytest.raises(Wrong, match=why) as caught:
+        proxy_url(value)
+    assert "secret" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "value,read",
+    [
+        ("CRM.internal", "crm.internal"),
+        (".Internal", ".internal"),
+        ("10.0.0.7", "10.0.0.7/32"),
+        ("[::1]", "::1/128"),
+        ("10.0.0.0/8", "10.0.0.0/8"),
+    ],
+)
+def test_what_is_reached_directly(value: str, read: str) -> None:
+    assert direct(value) == read
+
+
+@pytest.mark.parametrize("value", ["", ".", "*.internal", "a b", "http://crm.internal", 7, None])
+def test_what_says_nothing_that_is_reached_directly(value: object) -> None:
+    with pytest.raises(Wrong):
+        direct(value)
 
 
 @pytest.mark.parametrize(

@@ -19,13 +19,16 @@ from durward.config.settings import (
     EffectOverride,
     Model,
     ModelTarget,
+    OutboundProxy,
     PriceOverride,
     Provider,
     Rule,
     Selector,
     Settings,
+    Tls,
 )
 from tests.config.test_compile import WHOLE, written
+from tests.upstreams.authority import Authority
 
 letters = string.ascii_letters + string.digits
 names = st.one_of(
@@ -50,6 +53,15 @@ hexes = st.text("0123456789abcdef", min_size=64, max_size=64)
 rates = st.one_of(st.none(), st.decimals(0, 10**6, places=6).map(lambda rate: format(rate, "f")))
 timeouts = st.builds(Timeouts, durations, durations, durations)
 urls = st.sampled_from(["https://h/v1", "http://127.0.0.1:1", "http://[::1]:8/x"])
+
+
+proxies = st.builds(
+    OutboundProxy,
+    st.sampled_from(["http://proxy.corp:3128", "https://[::1]:8080"]),
+    st.sampled_from(["", "${env:X}", "${file:/x y}"]),
+    st.lists(st.sampled_from([".corp", "crm.corp", "10.0.0.0/8"]), max_size=2, unique=True).map(tuple),
+    st.booleans(),
+)
 
 
 def several(values: st.SearchStrategy[str]) -> st.SearchStrategy[tuple[str, ...]]:
@@ -105,6 +117,8 @@ def settings(draw: st.DrawFn) -> Settings:
             for name in draw(several(names))
         ),
         drain=Drain(draw(durations), draw(st.one_of(st.just(0.0), durations))),
+        trusted_proxies=draw(several(st.sampled_from(["10.0.0.0/8", "fd00::/8", "::1/128"]))),
+        outbound_proxy=draw(st.one_of(st.none(), proxies)),
     )
 
 
@@ -125,6 +139,15 @@ def test_any_settings_read_back_as_they_were(whole: Settings) -> None:
 def test_a_printed_file_prints_alike(tmp_path: Path) -> None:
     printed = print_settings(compile_file(written(tmp_path, WHOLE)))
     assert print_settings(reread(printed)) == printed
+
+
+def test_a_listener_with_tls_prints_alike(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    cert, key = authority.pair("gate.test")
+    tls = f"{{cert: {cert.name}, key: {key.name}, client_ca: ca.pem}}"
+    read = compile_file(written(tmp_path, f"listen: {{address: '127.0.0.1:1', tls: {tls}}}\n"))
+    assert read.tls == Tls(str(cert), str(key), authority.ca_file)
+    assert replace(reread(print_settings(read)), digest=read.digest) == read
 
 
 def test_defaults_stand_in_it_and_secrets_do_not(tmp_path: Path) -> None:

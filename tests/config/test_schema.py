@@ -4,17 +4,22 @@ import pytest
 from pydantic import ValidationError
 
 from durward.config.explain import sections
-from durward.config.schema import Credential, File, Reference, Section
+from durward.config.schema import Credential, File, Reference, Section, members
 
 
 def test_everything_has_a_default() -> None:
     assert File.model_validate({}) == File.model_validate(None)
     file = File.model_validate({})
-    assert (file.listen, file.data_dir, file.mode, file.models) == ("127.0.0.1:7300", ".durward", "enforce", None)
+    assert (file.listen.address, file.data_dir, file.mode, file.models) == (
+        "127.0.0.1:7300",
+        ".durward",
+        "enforce",
+        None,
+    )
 
 
 def test_a_key_with_nothing_behind_it_is_not_written() -> None:
-    empty = dict.fromkeys(File.model_fields)
+    empty = dict.fromkeys(members(File))
     assert File.model_validate(empty) == File.model_validate({"models": {}})
 
 

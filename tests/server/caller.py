@@ -4,7 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Self
+from typing import Protocol, Self
 
 from durward.server.bounds import Bounds
 from durward.server.connection import App
@@ -27,6 +27,12 @@ class HeldClock:
         return self.passed
 
 
+class HangsUp(Protocol):
+    """Whoever is connected."""
+
+    def hang_up(self) -> None: ...
+
+
 class House:
     """An edge on a loopback port, its clock, and what it had to refuse."""
 
@@ -36,7 +42,7 @@ class House:
         self.edge = Edge(app, self.clock, bounds, lambda reason, peer: self.refused.append(reason))
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address: tuple[str, int] = self.listener.getsockname()
-        self.callers: list[Caller] = []
+        self.callers: list[HangsUp] = []
 
     def let_pass(self, seconds: float) -> None:
         """Let time pass for the edge, tick by tick."""

@@ -23,7 +23,7 @@ Found = TypeVar("Found")
 SECONDS = 30.0
 KEY = "dw_" + "k" * 43
 DURWARD = [sys.executable, "-m", "durward.cli.main"]
-READY = re.compile(r"Durward is ready on http://127\.0\.0\.1:(\d+) \(pid (\d+)\)")
+READY = re.compile(r"Durward is ready on https?://127\.0\.0\.1:(\d+) \(pid (\d+)\)")
 
 
 def until(look: Callable[[], Found], what: str) -> Found:

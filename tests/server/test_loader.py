@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from durward import __version__
 from durward.config.compile import compile_file
-from durward.config.settings import settings_json
+from durward.config.settings import OutboundProxy, Tls, settings_json
 from durward.server.launch import content, unnamed
 from durward.server.loader import Loaded, load, referred
 
@@ -41,6 +41,23 @@ def test_a_good_file_tells_its_warnings_and_what_it_refers_to(file: Path) -> Non
 
 def test_authorities_are_watched_too(file: Path) -> None:
     assert referred(replace(compile_file(file), ca_file="/ca.pem"))[-1] == "/ca.pem"
+
+
+def test_certificates_and_logins_are_watched_too(file: Path) -> None:
+    settings = replace(
+        compile_file(file),
+        tls=Tls("/c.pem", "/k.pem", "/a.pem"),
+        outbound_proxy=OutboundProxy("http://p:1", "${file:/login}"),
+    )
+    assert referred(settings)[2:] == ("/login", "/c.pem", "/k.pem", "/a.pem")
+
+
+def test_a_certificate_that_is_missing_is_watched_for(file: Path) -> None:
+    in_force = compile_file(file)
+    file.write_text(FILE + "listen: {tls: {cert: c.pem, key: 'file:/k.pem'}}\n")
+    loaded, settings = load(file, "", in_force)
+    assert settings is None
+    assert loaded.watched == (str(file.parent / "c.pem"), "/k.pem")
 
 
 def test_a_file_that_is_missing_or_wrong_is_refused_with_what_is_wrong(file: Path) -> None:

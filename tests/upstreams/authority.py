@@ -7,10 +7,11 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 NOW = dt.datetime.now(dt.UTC)
+Private = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 class Authority:
@@ -28,25 +29,37 @@ class Authority:
 
     def server(self, *hosts: str) -> ssl.SSLContext:
         """What a server that is known by `hosts` listens with."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*self.pair(*hosts))
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        return context
+
+    def client(self, own: tuple[Path, Path] | None = None) -> ssl.SSLContext:
+        """What a client that trusts this authority connects with; `own` are its certificate and key, if it shows any."""
+        context = ssl.create_default_context(cafile=self.ca_file)
+        if own is not None:
+            context.load_cert_chain(*own)
+        return context
+
+    def pair(self, *hosts: str, name: str = "", days: int = 1, private: Private | None = None) -> tuple[Path, Path]:
+        """The files of a certificate for `hosts` that holds for so many days from now on, and of its key."""
+        key = private or ec.generate_private_key(ec.SECP256R1())
         names: list[x509.GeneralName] = [
             x509.IPAddress(ipaddress.ip_address(host)) if host[0].isdigit() else x509.DNSName(host) for host in hosts
         ]
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test server")])
-        certificate = self._certificate(subject, key).add_extension(x509.SubjectAlternativeName(names), False)
-        path = self._folder / f"{hosts[0]}.pem"
-        path.write_bytes(
+        certificate = self._certificate(subject, key, days).add_extension(x509.SubjectAlternativeName(names), False)
+        paths = self._folder / f"{name or hosts[0]}.pem", self._folder / f"{name or hosts[0]}.key"
+        paths[0].write_bytes(certificate.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+        paths[1].touch(0o600)
+        paths[1].write_bytes(
             key.private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
             )
-            + certificate.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
         )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(path)
-        context.set_alpn_protocols(["h2", "http/1.1"])
-        return context
+        return paths
 
-    def _certificate(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    def _certificate(self, subject: x509.Name, key: Private, days: int = 1) -> x509.CertificateBuilder:
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -54,5 +67,5 @@ class Authority:
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(NOW - dt.timedelta(days=1))
-            .not_valid_after(NOW + dt.timedelta(days=1))
+            .not_valid_after(NOW + dt.timedelta(days=days))
         )

@@ -34,6 +34,9 @@ REASONS: dict[str, ReasonFacts] = {
         426, "caller", False, "Use the HTTP form of this API; WebSocket is not spoken by this version."
     ),
     "head_too_large": ReasonFacts(431, "caller", False, "Send at most 100 headers, 32 KiB in all, 8 KiB a line."),
+    "tls_failed": ReasonFacts(
+        400, "caller", False, "Speak TLS 1.2 or 1.3 to this address, and show a certificate where it asks for one."
+    ),
     "method_not_spoken": ReasonFacts(
         501, "caller", False, "Send an origin-form request to this listener; it is no forward proxy."
     ),

@@ -63,7 +63,7 @@ def add(
     _tell(f"Agent {name} is made. Its key, shown only now:\n")
     print(key.text, flush=True)
     running = ask(place.data_dir, {"do": "status"})
-    _tell(f"\n{how_to_use(place.address if running is None else running['address'])}")
+    _tell(f"\n{how_to_use(place.address if running is None else running['address'], place.scheme)}")
 
 
 @app.command()

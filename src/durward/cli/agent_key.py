@@ -21,12 +21,13 @@ def draw() -> AgentKey:
     return AgentKey(text, sha256(text.encode()).hexdigest())
 
 
-def how_to_use(address: str) -> str:
+def how_to_use(address: str, scheme: str = "http") -> str:
     """Where the SDKs take the key, for a gate that listens on `address`."""
+    base = f"{scheme}://{address}"
     return (
         "Put it where the SDK takes its API key, and the gate where it takes its base URL:\n"
-        f"  OpenAI      OPENAI_API_KEY=dw_…     OPENAI_BASE_URL=http://{address}/v1\n"
-        f"  Anthropic   ANTHROPIC_API_KEY=dw_…  ANTHROPIC_BASE_URL=http://{address}\n"
-        f"  Gemini      GEMINI_API_KEY=dw_…     GOOGLE_GEMINI_BASE_URL=http://{address}\n"
-        f"  HTTP APIs   Durward-Key: dw_…       http://{address}/api/<name>/…"
+        f"  OpenAI      OPENAI_API_KEY=dw_…     OPENAI_BASE_URL={base}/v1\n"
+        f"  Anthropic   ANTHROPIC_API_KEY=dw_…  ANTHROPIC_BASE_URL={base}\n"
+        f"  Gemini      GEMINI_API_KEY=dw_…     GOOGLE_GEMINI_BASE_URL={base}\n"
+        f"  HTTP APIs   Durward-Key: dw_…       {base}/api/<name>/…"
     )

@@ -1,5 +1,6 @@
 """What `durward doctor` finds out on this machine. Each check says what it found, and what to do where that is not well."""
 
+import datetime as dt
 import os
 import shutil
 import stat
@@ -9,8 +10,10 @@ from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from durward.calls.errors import DurwardError, GateError
+from durward.cli.in_force import in_force
+from durward.config.certificates import said_of_time
 from durward.config.places import is_loopback
-from durward.config.settings import Settings
+from durward.config.settings import Credential, Settings, scheme
 from durward.credentials.references import files, resolve
 from durward.server.claims import listen, split_address
 from durward.server.control import ask
@@ -44,7 +47,9 @@ def check_listener(settings: Settings) -> Finding:
     """The address is free, or it is ours."""
     running = ask(Path(settings.data_dir), {"do": "status"}) if Path(settings.data_dir).is_dir() else None
     if running is not None:
-        said = f"Durward runs: pid {running['pid']}, http://{running['address']}"
+        now = in_force(Path(settings.data_dir))
+        spoken = scheme(settings if now is None else now.settings)
+        said = f"Durward runs: pid {running['pid']}, {spoken}://{running['address']}"
         if not running.get("refused"):
             return Finding("ok", "listen", said)
         remedy = "See `durward check`; it goes on with what it had."
@@ -53,10 +58,27 @@ def check_listener(settings: Settings) -> Finding:
         listen(settings.listen).close()
     except GateError as error:
         return Finding("fail", "listen", error.message, error.remedy)
-    if not is_loopback(settings.listen):
-        remedy = "Put TLS before it, or listen on 127.0.0.1: agent keys travel as they are."
+    if not is_loopback(settings.listen) and settings.tls is None and not settings.trusted_proxies:
+        remedy = "Write `tls` into `listen`, put TLS before it, or listen on 127.0.0.1: agent keys travel as they are."
         return Finding("warn", "listen", f"{settings.listen} is free, and reachable from other machines", remedy)
     return Finding("ok", "listen", f"{settings.listen} is free")
+
+
+def check_certificate(settings: Settings) -> Iterator[Finding]:
+    """The listener's certificate holds, and its key is for nobody else."""
+    tls = settings.tls
+    if tls is None:
+        return
+    said = said_of_time(Path(tls.cert), dt.datetime.now(dt.UTC))
+    if said:
+        verdict: Verdict = "warn" if said.startswith("expires") else "fail"
+        yield Finding(
+            verdict, "listen", f"the certificate {tls.cert} {said}", "Renew it; the running gate takes it over."
+        )
+    if Path(tls.key).stat().st_mode & stat.S_IROTH:
+        yield Finding("warn", "listen", f"everybody on this machine may read {tls.key}", f"chmod o-r {tls.key}")
+    elif not said:
+        yield Finding("ok", "listen", f"the certificate {tls.cert} holds")
 
 
 def check_data_dir(settings: Settings) -> Iterator[Finding]:
@@ -113,6 +135,8 @@ def check_secrets(settings: Settings, environment: Mapping[str, str]) -> Iterato
     """Every reference leads to a secret, and files with secrets are not for everybody."""
     named = [(each.name, each.credential) for each in settings.providers]
     named += [(each.name, each.credential) for each in settings.apis]
+    if settings.outbound_proxy is not None and settings.outbound_proxy.login:
+        named.append(("the outbound proxy", Credential(template=settings.outbound_proxy.login)))
     for name, credential in named:
         if credential is None or credential.caller:
             continue
@@ -143,6 +167,10 @@ def check_clients(settings: Settings, environment: Mapping[str, str]) -> Iterato
         if url and _port(url) != port:
             found = True
             yield Finding("warn", "clients", f"{name} leads past the gate: {_shown(url)}", f"Point it to port {port}.")
+        elif url and settings.tls is not None and urlsplit(url).scheme == "http":
+            found = True
+            said = f"the gate speaks TLS, and {name} does not: {_shown(url)}"
+            yield Finding("warn", "clients", said, "Begin it with https://.")
     proxy = next((name for name in PROXIES if environment.get(name)), None)
     exempt = environment.get("NO_PROXY") or environment.get("no_proxy") or ""
     if proxy and not {"*", "127.0.0.1", "localhost"} & {host.strip() for host in exempt.split(",")}:

@@ -10,12 +10,12 @@ from durward.calls.resource import Action, Resource, Target
 from durward.catalog.http import api_resource, provider_resource
 from durward.catalog.models import Models
 from durward.config.grammar import spell_duration
-from durward.config.settings import Drain, Settings
+from durward.config.settings import Drain, OutboundProxy, Settings, Tls
 from durward.policy.rules import Policy, concerns
 from durward.server.loader import FIXED
 
 SECTIONS = ("providers", "models", "apis", "agents", "policies", "prices")
-OF_THE_WHOLE = ("mode", "drain", "ca_file")
+OF_THE_WHOLE = ("mode", "drain", "ca_file", "tls", "trusted_proxies", "outbound_proxy")
 SHOWN_AGENTS = 5
 SHOWN_CHANGES = 200
 """So many changes are told in full; of more, how many there are."""
@@ -48,7 +48,13 @@ def _value(settings: Settings, name: str) -> str:
     value = getattr(settings, name)
     if isinstance(value, Drain):
         return f"{spell_duration(value.delay)}, then {spell_duration(value.timeout)}"
-    return str(value or "none")
+    if isinstance(value, Tls | OutboundProxy):
+        return ", ".join(f"{name} {_said(member)}" for name, member in msgspec.structs.asdict(value).items() if member)
+    return _said(value)
+
+
+def _said(value: Any) -> str:
+    return (", ".join(value) if isinstance(value, tuple) else str(value or "")) or "none"
 
 
 def _entries(settings: Settings, section: str) -> dict[str, Any]:

@@ -8,12 +8,13 @@ import typer
 
 from durward.calls.errors import CallerError, DurwardError
 from durward.cli import shown
-from durward.cli.checks import Finding, check_clients, check_data_dir, check_listener, check_secrets
+from durward.cli.checks import Finding, check_certificate, check_clients, check_data_dir, check_listener, check_secrets
 from durward.cli.place import DATA_DIR, FILE, ConfigFile, file_of
-from durward.cli.probe import probe
+from durward.cli.probe import Way, probe
 from durward.config.compile import examine_file
 from durward.config.settings import Settings
 from durward.config.zero import KEYS, ollama_answers, zero_config
+from durward.server.outbound import outbound_proxy
 
 AT_ONCE = 8
 """So many upstreams are asked together."""
@@ -62,10 +63,12 @@ def _found(about: str, check: Callable[[], Iterable[Finding]]) -> list[Finding]:
 
 def _findings(settings: Settings) -> Iterator[Finding]:
     yield from _found("listen", lambda: [check_listener(settings)])
+    yield from _found("listen", lambda: check_certificate(settings))
     yield from _found("data_dir", lambda: check_data_dir(settings))
     yield from _found("credentials", lambda: check_secrets(settings, os.environ))
     with ThreadPoolExecutor(AT_ONCE) as pool:
         upstreams = (*settings.providers, *settings.apis)
-        for findings in pool.map(lambda upstream: probe(upstream, os.environ, settings.ca_file), upstreams):
+        way = Way(settings.ca_file, outbound_proxy(settings.outbound_proxy, os.environ))
+        for findings in pool.map(lambda upstream: probe(upstream, os.environ, way), upstreams):
             yield from findings
     yield from check_clients(settings, os.environ)

@@ -28,6 +28,8 @@ class Place(NamedTuple):
     address: str = LISTEN
     agents: frozenset[str] = frozenset()
     """Names of the agents that the file has."""
+    scheme: str = "http"
+    """How the address is spoken to."""
 
 
 def file_of(config: Path | None) -> Path | None:
@@ -45,13 +47,15 @@ def locate(config: Path | None) -> Place:
         return Place(max((DATA_DIR, DEMO_DIR), key=_last_start).absolute())
     root = read_document(file).root
     data_dir = root.get("data_dir") if root else None
-    address = root.get("listen") if root else None
+    listen = root.get("listen") if root else None
+    address = listen.get("address") if listen and listen.kind == "mapping" else listen
     agents = root.get("agents") if root else None
     return Place(
         (file.parent / ((data_dir and data_dir.string()) or DATA_DIR)).absolute(),
         file,
         (address and address.string()) or LISTEN,
         frozenset(agents.entries) if agents else frozenset(),
+        "https" if listen and listen.get("tls") else "http",
     )
 
 

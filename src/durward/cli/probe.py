@@ -7,14 +7,17 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from email.utils import parsedate_to_datetime
+from typing import NamedTuple
 
-from durward.calls.errors import DurwardError
+from durward.calls.errors import DurwardError, UpstreamError
+from durward.calls.origin import Origin
 from durward.cli.checks import Finding
 from durward.config.settings import Api, Provider
 from durward.credentials.presented import Presented
 from durward.protocols.addresses import join
 from durward.upstreams.endpoint import read_endpoint
 from durward.upstreams.lists import LINES, QUERIES, VERSIONS
+from durward.upstreams.proxying import OutboundProxy
 from durward.upstreams.tls import upstream_tls
 
 SECONDS = 5.0
@@ -25,6 +28,13 @@ NAMES = "Look at the name in `base_url`, and at this machine's DNS (/etc/resolv.
 UNHEARD = "Is it running? Look at `base_url`, and at firewalls between."
 
 Now = Callable[[], float]
+
+
+class Way(NamedTuple):
+    """How upstreams are reached."""
+
+    ca_file: str | None = None
+    proxy: OutboundProxy | None = None
 
 
 class Probe:
@@ -38,21 +48,31 @@ class Probe:
         self._endpoint = endpoint = read_endpoint(upstream.name, upstream.base_url, upstream.timeouts)
         self._where = f"{endpoint.origin.host}:{endpoint.origin.port}"
 
-    def find(self, ca_file: str | None) -> list[Finding]:
+    def find(self, way: Way) -> list[Finding]:
         """Everything about it, as far as it can be reached."""
         origin = self._endpoint.origin
+        proxy = way.proxy if way.proxy is not None and way.proxy.carries(origin) else None
+        first = origin if proxy is None else proxy.origin
         try:
-            socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+            socket.getaddrinfo(first.host, first.port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
-            return [self._fails(f"{origin.host} has no address: {getattr(error, 'strerror', error)}", NAMES)]
+            return [self._fails(f"{first.host} has no address: {getattr(error, 'strerror', error)}", NAMES)]
         try:
-            connection = self._connected(ca_file)
+            connection = self._connected(way.ca_file, proxy)
         except ssl.SSLCertVerificationError as error:
             said = f"the certificate of {self._where} is not valid: {error.verify_message}"
             return [self._fails(said, "Name its authority in `ca_file`, if it is yours.")]
+        except DurwardError as error:
+            return [self._fails(error.message, error.remedy)]
         except OSError as error:
-            return [self._fails(f"{self._where} cannot be reached: {error.strerror or error}", UNHEARD)]
+            there = self._where if proxy is None else f"{self._where}, through {proxy.name},"
+            return [self._fails(f"{there} cannot be reached: {error.strerror or error}", UNHEARD)]
         with closing(connection):
+            if proxy is not None and proxy.origin.scheme == "https":
+                # Blocking sockets speak no TLS within TLS.
+                return [
+                    Finding("ok", self._about, f"{proxy.name} connects to {self._where}; no further look was taken")
+                ]
             try:
                 return self._asked(connection)
             except (OSError, http.client.HTTPException) as error:
@@ -61,16 +81,23 @@ class Probe:
     def _fails(self, said: str, remedy: str) -> Finding:
         return Finding("fail", self._about, said, remedy)
 
-    def _connected(self, ca_file: str | None) -> http.client.HTTPConnection:
+    def _connected(self, ca_file: str | None, proxy: OutboundProxy | None) -> http.client.HTTPConnection:
+        """Raises OSError, DurwardError."""
         origin = self._endpoint.origin
-        plain = socket.create_connection((origin.host, origin.port), SECONDS)
+        first = origin if proxy is None else proxy.origin
+        opened = socket.create_connection((first.host, first.port), SECONDS)
         connection = http.client.HTTPConnection(origin.host, origin.port)
         try:
-            secure = origin.scheme == "https"
-            connection.sock = upstream_tls(ca_file).wrap_socket(plain, server_hostname=origin.host) if secure else plain
-        except (OSError, ValueError):
-            plain.close()
+            if first.scheme == "https":
+                opened = upstream_tls(ca_file).wrap_socket(opened, server_hostname=first.host)
+            if proxy is not None:
+                _ask_for_tunnel(opened, proxy, origin)
+                if origin.scheme == "https" and first.scheme == "http":
+                    opened = upstream_tls(ca_file).wrap_socket(opened, server_hostname=origin.host)
+        except (OSError, ValueError, DurwardError):
+            opened.close()
             raise
+        connection.sock = opened
         return connection
 
     def _asked(self, connection: http.client.HTTPConnection) -> list[Finding]:
@@ -124,11 +151,21 @@ class Probe:
         return Finding("ok", self._about, f"{self._where} answers ({status})")
 
 
-def probe(
-    upstream: Provider | Api, environment: Mapping[str, str], ca_file: str | None, now: Now = time.time
-) -> list[Finding]:
+def probe(upstream: Provider | Api, environment: Mapping[str, str], way: Way, now: Now = time.time) -> list[Finding]:
     """What can be found out about one upstream."""
-    return Probe(upstream, environment, now).find(ca_file)
+    return Probe(upstream, environment, now).find(way)
+
+
+def _ask_for_tunnel(opened: socket.socket, proxy: OutboundProxy, origin: Origin) -> None:
+    """Raises DurwardError, OSError."""
+    opened.sendall(proxy.request(origin))
+    answer = http.client.HTTPResponse(opened, method="CONNECT")
+    try:
+        answer.begin()
+    except http.client.HTTPException:
+        raise UpstreamError(f"{proxy.name} does not answer as HTTP.", remedy=UNHEARD) from None
+    if answer.status // 100 != 2:
+        raise proxy.refusal(origin, answer.status)
 
 
 def _skew(date: str | None, begin: float, end: float) -> float:

@@ -21,7 +21,7 @@ from durward.config import places
 from durward.config.compile import examine_file
 from durward.config.demo import demo_settings
 from durward.config.mistakes import Wrong
-from durward.config.settings import Settings, settings_json
+from durward.config.settings import Settings, scheme, settings_json
 from durward.config.zero import AGENT, KEYS, LISTEN, ollama_answers, zero_config
 from durward.server.agents import check_names
 from durward.server.claims import claim, joined_address, listen, passed_listener
@@ -75,7 +75,8 @@ def up(
             lock=lock,
             listener=listener.detach(),
             settings=unnamed(settings_json(settings)),
-            said=f"{_succeeded(before)}Durward is ready on http://{shown} (pid {os.getpid()}). Ctrl-C stops it.\n",
+            said=_succeeded(before)
+            + f"Durward is ready on {scheme(settings)}://{shown} (pid {os.getpid()}). Ctrl-C stops it.\n",
             demo=start.demo.detach() if start.demo else None,
             show=unnamed(encode(told)) if demo else None,
             once=once,
@@ -166,4 +167,4 @@ def _agents(settings: Settings, wanted: str, shown: str) -> str:
             return f"The agent {wanted} has its key already; `durward agent rotate {wanted}` gives it a new one.\n\n"
         key = draw()
         state.add_agent(Principal(wanted), key.digest, time())
-    return f"The agent {wanted} is made. Its key, shown only now:\n\n{key.text}\n\n{how_to_use(shown)}\n\n"
+    return f"The agent {wanted} is made. Its key, shown only now:\n\n{key.text}\n\n{how_to_use(shown, scheme(settings))}\n\n"

@@ -14,7 +14,7 @@ NOTHING = Node("mapping", Span(0, 0, 1))
 
 def check(root: Node) -> Iterator[Mistake]:
     """Every mistake between members."""
-    for part in (providers, models, policies, agents, prices):
+    for part in (emptied, providers, models, policies, agents, prices):
         yield from part(root)
 
 
@@ -32,6 +32,18 @@ def unknown(kind: str, node: Node, name: str, known: Iterable[str], none: str) -
     """A name that nothing in the file has."""
     choices = list(known)
     return Mistake(node.span, f"there is no {kind} {quoted(name)}", suggest(name, choices) if choices else none)
+
+
+def emptied(root: Node) -> Iterator[Mistake]:
+    """Keys that must not be taken for absent where nothing stands behind them: what they promise would be missing unnoticed."""
+    for path in (("listen", "tls"), ("listen", "tls", "client_ca"), ("outbound_proxy",)):
+        node, outer = root.get(*path), root.get(*path[:-1])
+        if node is not None and outer is not None and node.empty:
+            yield Mistake(
+                key_span(outer, path[-1]),
+                f"nothing stands behind `{path[-1]}`",
+                "Write what it is to be, or leave it out.",
+            )
 
 
 def providers(root: Node) -> Iterator[Mistake]:

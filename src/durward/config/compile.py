@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from durward.calls.origin import Timeouts
 from durward.config import schema
+from durward.config.certificates import certificate_mistakes
 from durward.config.check import check
 from durward.config.explain import explain
 from durward.config.hiding import hide_secrets
@@ -24,11 +25,13 @@ from durward.config.settings import (
     EffectOverride,
     Model,
     ModelTarget,
+    OutboundProxy,
     PriceOverride,
     Provider,
     Rule,
     Selector,
     Settings,
+    Tls,
 )
 from durward.config.warnings import TOP, warn
 
@@ -38,7 +41,6 @@ HEADERS = {"openai": ("Authorization", "Bearer "), "anthropic": ("x-api-key", ""
 """Where a credential goes that is a reference alone, and what stands before it."""
 TOLD_LIMIT = 1_000
 """Mistakes, and warnings, that are told; who has more has another problem than the rest of them."""
-CA_LIMIT = 4 * 2**20
 
 
 class Examined(NamedTuple):
@@ -71,7 +73,7 @@ def compile_document(document: Document, path: Path) -> Settings:
     root = document.root if document.root is not None and not document.root.empty else empty()
     hide_secrets(document.source, root)
     folder = path.absolute().parent
-    mistakes = [*islice(check(root), TOLD_LIMIT), *_ca_mistakes(root, folder)]
+    mistakes = [*islice(check(root), TOLD_LIMIT), *certificate_mistakes(root, folder)]
     try:
         file = schema.File.model_validate(root.value())
     except ValidationError as error:
@@ -81,27 +83,9 @@ def compile_document(document: Document, path: Path) -> Settings:
     return _settings(file, folder, document.digest)
 
 
-def _ca_mistakes(root: Node, folder: Path) -> list[Mistake]:
-    node = root.get("ca_file")
-    text = node.string() if node is not None else None
-    if node is None or not text:
-        return []
-    try:
-        with (folder / text).open("rb") as file:
-            content = file.read(CA_LIMIT)
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "no such path"
-        return [Mistake(node.span, f"this file cannot be read: {why}")]
-    if b"-----BEGIN CERTIFICATE-----" not in content:
-        return [
-            Mistake(node.span, "there is no certificate in this file", "It takes PEM: -----BEGIN CERTIFICATE----- …")
-        ]
-    return []
-
-
 def _settings(file: schema.File, folder: Path, digest: str) -> Settings:
     return Settings(
-        listen=file.listen,
+        listen=file.listen.address,
         data_dir=str(folder / file.data_dir),
         workers=file.workers,
         mode=file.mode,
@@ -112,9 +96,26 @@ def _settings(file: schema.File, folder: Path, digest: str) -> Settings:
         policies=tuple(_rule(each) for each in file.policies),
         prices=tuple(PriceOverride(pattern, **each.model_dump()) for pattern, each in file.prices.items()),
         ca_file=None if file.ca_file is None else str(folder / file.ca_file),
+        tls=_tls(file.listen.tls, folder),
+        trusted_proxies=tuple(file.listen.trusted_proxies),
+        outbound_proxy=_outbound_proxy(file.outbound_proxy, folder),
         drain=Drain(file.drain.timeout, file.drain.delay),
         digest=digest,
     )
+
+
+def _tls(written: schema.Tls | None, folder: Path) -> Tls | None:
+    if written is None:
+        return None
+    client_ca = "" if written.client_ca is None else str(folder / written.client_ca)
+    return Tls(str(folder / written.cert), str(folder / written.key), client_ca)
+
+
+def _outbound_proxy(written: schema.OutboundProxy | None, folder: Path) -> OutboundProxy | None:
+    if written is None:
+        return None
+    login = "" if written.credential is None else anchored(written.credential, folder)
+    return OutboundProxy(written.url, login, tuple(written.exempt), written.loopback)
 
 
 def _provider(name: str, written: schema.Provider, folder: Path) -> Provider:

@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 from durward.config.later import LATER
 from durward.config.mistakes import Mistake, Span, Wrong, nearest, quoted, suggest
 from durward.config.nodes import Node
-from durward.config.schema import Credential, File, Section
+from durward.config.schema import Credential, File, Section, members
 
 Path = tuple[int | str, ...]
 
@@ -50,7 +50,7 @@ def unknown_key(root: Node, path: Path) -> Mistake:
     key = str(path[-1])
     span = place(root, (*path, "[key]"))
     section = section_at(path[:-1])
-    allowed = sorted(section.model_fields) if section else []
+    allowed = sorted(members(section)) if section else []
     if key in LATER and nearest(key, allowed) != key:
         return Mistake(
             span, f"{quoted(key)} ({LATER[key]}) is not in this version", f"Allowed here: {', '.join(allowed)}."
@@ -63,7 +63,7 @@ def unknown_key(root: Node, path: Path) -> Mistake:
 
 def _missing(root: Node, path: Path) -> Mistake:
     section = section_at(path[:-1])
-    field = section.model_fields[str(path[-1])] if section else None
+    field = members(section)[str(path[-1])] if section else None
     meaning = (field.description or "").partition("\n")[0] if field else ""
     return Mistake(place(root, path[:-1], key=True), f"`{path[-1]}` is missing here", meaning)
 
@@ -93,7 +93,7 @@ def section_at(path: Path) -> type[Section] | None:
     kind: Any = File
     for step in path:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            field = kind.model_fields.get(str(step))
+            field = members(kind).get(str(step)) if issubclass(kind, Section) else None
             kind = sectioned(field.annotation) if field else None
         else:
             kind = sectioned(get_args(kind)[-1]) if get_origin(kind) in (dict, list) else None
@@ -113,7 +113,7 @@ def sectioned(annotation: Any) -> Any:
 def owners(key: str) -> Iterator[str]:
     """Places of the schema that have such a key."""
     for where, section in sections():
-        if key in section.model_fields:
+        if key in members(section):
             yield where
 
 
@@ -124,7 +124,7 @@ def sections() -> Iterator[tuple[str, type[Section]]]:
         where, kind = waiting.pop(0)
         if isinstance(kind, type) and issubclass(kind, Section):
             yield where or "the top", kind
-            inner = kind.model_fields.items()
+            inner = members(kind).items()
             waiting += [(f"{where}.{name}".lstrip("."), sectioned(field.annotation)) for name, field in inner]
         elif get_origin(kind) is dict:
             waiting.append((f"{where}.<name>", sectioned(get_args(kind)[1])))

@@ -18,6 +18,16 @@ def said(read: Callable[[Any], Any], form: str, **schema: object) -> tuple[Befor
     return BeforeValidator(read), WithJsonSchema({"type": "string", FORM: form, **schema})
 
 
+class Short:
+    """The annotation of a mapping that may be written short, as one word of this form. Its schema says both."""
+
+    def __init__(self, form: str) -> None:
+        self._form = form
+
+    def __get_pydantic_json_schema__(self, core: Any, schema_of: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string", FORM: self._form}, schema_of(core)]}
+
+
 def word(allowed: Iterable[str], later: Iterable[str] = ()) -> BeforeValidator:
     """The annotation of a member that is one of some words, which its type says too."""
     choices, not_yet = tuple(allowed), tuple(later)
@@ -40,8 +50,13 @@ Size = Annotated[int, *said(grammar.size, "size", pattern=whole(grammar.SIZE))]
 Usd = Annotated[str, *said(grammar.price, "number", type="number", minimum=0, maximum=grammar.DEAREST)]
 Digest = Annotated[str, *said(grammar.digest, "digest", pattern=whole(grammar.DIGEST))]
 Path = Annotated[str, *said(grammar.path, "path", minLength=1)]
+KeyPath = Annotated[str, *said(grammar.path_of_key, "path", minLength=1)]
 Listen = Annotated[str, *said(places.listen, "address")]
+Network = Annotated[str, *said(places.network, "network")]
+ProxyUrl = Annotated[str, *said(places.proxy_url, "proxy", pattern="^https?://")]
+Direct = Annotated[str, *said(places.direct, "host or network")]
 BaseUrl = Annotated[str, *said(places.base_url, "URL", pattern="^https?://")]
+Login = Annotated[str, *said(references.login, "login", pattern=r"^(?:(?:env|file):.+|\$\{(?:env|file):[^}]+\})$")]
 HeaderName = Annotated[str, *said(references.header, "header name", pattern=whole(references.HEADER))]
 Template = Annotated[str, *said(references.template, "text with references", pattern=references.HOLDS_REFERENCE)]
 ResourcePattern = Annotated[str, *said(resources.resource_pattern, "resource pattern")]

@@ -169,6 +169,16 @@ def path(value: object) -> str:
     return text
 
 
+def path_of_key(value: object) -> str:
+    """The path of a private key, with or without `file:` before it. What was written instead may be the key, so it is never shown."""
+    rule = "Write the path of a PEM file, absolute or relative to this file, with or without `file:` before it."
+    if not isinstance(value, str):
+        raise Wrong("this is not a path", rule)
+    if value.startswith("env:") or "-----BEGIN" in value:
+        raise Wrong("the private key stands in a file of its own", rule)
+    return path(value.removeprefix("file:"))
+
+
 def effect_key(value: str) -> str:
     """`POST /search`: a method and a path pattern, with one space between."""
     method, space, path = value.partition(" ")

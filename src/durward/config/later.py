@@ -2,7 +2,6 @@
 
 LATER = {
     "a2a": "remote agents",
-    "address": "`listen` as a mapping",
     "admin": "the console, the admin API and the metrics page",
     "approvers": "people who approve calls",
     "ask": "calls that wait for a person's approval",
@@ -16,8 +15,6 @@ LATER = {
     "payload_retain": "how long payloads are kept",
     "retain": "how long records are kept",
     "roles": "roles of users",
-    "tls": "TLS on the listener",
-    "trusted_proxies": "proxies whose word on addresses is taken",
     "users": "the users behind agents",
     "when": "conditions on arguments",
 }

@@ -15,7 +15,11 @@ LISTEN_RULE = "Write an address and a port: 127.0.0.1:7300, [::1]:7300, 0.0.0.0:
 PATH = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*")
 """RFC 3986 §3.3, path-abempty."""
 URL_RULE = "Write scheme, host and, if need be, port and path: https://api.example.com/v1."
-LATER_LISTEN = "TLS, trusted proxies and several addresses come later: put a proxy that ends TLS in front."
+NETWORK_RULE = "Write an address or a network: 10.0.0.7, 10.0.0.0/8, fd00::/8."
+PROXY_RULE = "Write scheme, host and port: http://proxy.internal:3128."
+DIRECT_RULE = (
+    "Write a host, .suffix (every name that ends so), an address or a network: crm.internal, .internal, 10.0.0.0/8."
+)
 
 METADATA_NAMES = frozenset(
     {"metadata", "metadata.google.internal", "metadata.goog", "instance-data", "instance-data.ec2.internal"}
@@ -33,8 +37,6 @@ EMBEDDING = tuple(map(ip_network, ("::ffff:0:0/96", "::/96", "64:ff9b::/96", "64
 
 def listen(value: object) -> str:
     """`host:port` of the listener."""
-    if isinstance(value, dict | list):
-        raise Wrong("this form of `listen` is not in this version", f"{LISTEN_RULE} {LATER_LISTEN}")
     match = LISTEN.fullmatch(value) if isinstance(value, str) else None
     if match is None or int(match[2]) > 65535:
         raise Wrong("this is not an address to listen on", LISTEN_RULE)
@@ -45,6 +47,63 @@ def listen(value: object) -> str:
     elif not HOST.fullmatch(host):
         raise Wrong("the host to listen on is missing or not valid", LISTEN_RULE)
     return f"{host.lower()}:{int(match[2])}"
+
+
+def listener(value: object) -> object:
+    """A listener written as its address alone stands for a mapping."""
+    if isinstance(value, list):
+        raise Wrong("a list of listeners is not in this version", f"Write one. {LISTEN_RULE}")
+    return value if isinstance(value, dict) else {"address": value}
+
+
+def network(value: object) -> str:
+    """A network in its shortest spelling; an address is a network of one."""
+    if not isinstance(value, str):
+        raise Wrong("this is neither an address nor a network", NETWORK_RULE)
+    try:
+        return str(ip_network(value))
+    except ValueError:
+        pass
+    try:
+        meant = ip_network(value, strict=False)
+    except ValueError:
+        raise Wrong("this is neither an address nor a network", NETWORK_RULE) from None
+    raise Wrong("this network has bits set behind its prefix", f"Did you mean {meant}?")
+
+
+def outbound_proxy(value: object) -> object:
+    """An outbound proxy written as its URL alone stands for a mapping."""
+    return value if isinstance(value, dict) else {"url": value}
+
+
+def proxy_url(value: object) -> str:
+    """Scheme, host and port of an outbound proxy."""
+    if not isinstance(value, str):
+        raise Wrong("this is not the URL of a proxy", PROXY_RULE)
+    parts = _split(value)
+    if parts.scheme not in ("http", "https"):
+        raise Wrong("the URL of a proxy begins with http:// or https://", PROXY_RULE)
+    if "@" in parts.netloc:
+        raise Wrong(
+            "the URL of a proxy holds no user or password", "Say them as `credential`: env:NAME, of `user:password`."
+        )
+    if parts.path.strip("/") or "?" in value or "#" in value:
+        raise Wrong("the URL of a proxy ends with its port", PROXY_RULE)
+    host, port = _host(parts)
+    if not port:
+        raise Wrong("the port of the proxy is missing", PROXY_RULE)
+    return f"{parts.scheme}://{host}{port}"
+
+
+def direct(value: object) -> str:
+    """What is reached without the outbound proxy: a host, the end of names, or a network."""
+    if not isinstance(value, str):
+        raise Wrong("this is neither a host nor a network", DIRECT_RULE)
+    if "/" in value or _address(value.strip("[]")) is not None:
+        return network(value.strip("[]"))
+    if not HOST.fullmatch(value.removeprefix(".")):
+        raise Wrong("this is neither a host nor a network", DIRECT_RULE)
+    return value.lower()
 
 
 def is_loopback(address: str) -> bool:

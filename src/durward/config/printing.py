@@ -10,7 +10,17 @@ import yaml
 from durward.config.grammar import spell_duration, spell_size
 from durward.config.nodes import BASED, FLOAT
 from durward.config.references import CALLER
-from durward.config.settings import Agent, Api, Credential, Model, PriceOverride, Provider, Rule, Settings
+from durward.config.settings import (
+    Agent,
+    Api,
+    Credential,
+    Model,
+    OutboundProxy,
+    PriceOverride,
+    Provider,
+    Rule,
+    Settings,
+)
 
 WIDTH = 120
 
@@ -36,7 +46,7 @@ def print_settings(settings: Settings) -> str:
     """The whole file."""
     shown: dict[str, Any] = {
         "version": 1,
-        "listen": settings.listen,
+        "listen": _listen(settings),
         "data_dir": settings.data_dir,
         "workers": settings.workers,
         "mode": settings.mode,
@@ -54,7 +64,29 @@ def print_settings(settings: Settings) -> str:
     }
     if settings.ca_file is not None:
         shown["ca_file"] = settings.ca_file
+    if settings.outbound_proxy is not None:
+        shown["outbound_proxy"] = _outbound_proxy(settings.outbound_proxy)
     return yaml.dump(shown, Dumper=Printer, sort_keys=False, allow_unicode=True, width=WIDTH, default_flow_style=None)
+
+
+def _listen(settings: Settings) -> str | dict[str, Any]:
+    tls = settings.tls
+    shown: dict[str, Any] = {"address": settings.listen}
+    if tls is not None:
+        client_ca = {"client_ca": tls.client_ca} if tls.client_ca else {}
+        shown["tls"] = {"cert": tls.cert, "key": tls.key, **client_ca}
+    if settings.trusted_proxies:
+        shown["trusted_proxies"] = list(settings.trusted_proxies)
+    return shown if len(shown) > 1 else settings.listen
+
+
+def _outbound_proxy(proxy: OutboundProxy) -> dict[str, Any]:
+    return {
+        "url": proxy.url,
+        **({"credential": proxy.login} if proxy.login else {}),
+        "except": list(proxy.exempt),
+        "loopback": proxy.loopback,
+    }
 
 
 def _provider(provider: Provider) -> dict[str, Any]:

@@ -18,6 +18,7 @@ LITERAL = re.compile(r"[\x20-\x7e]{0,32}")
 HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 """RFC 9110 §5.6.2, token."""
 RULE = "Write a reference: env:NAME, file:PATH, caller (passes on the caller's own), or {header, value} with ${env:NAME} in the value."
+LOGIN_RULE = "Write a reference to `user:password`: env:NAME or file:PATH."
 NOT_CREDENTIALS = frozenset(
     {
         *("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
@@ -43,6 +44,14 @@ def bare(value: str) -> str:
         raise Wrong("a secret is never written in this file", f"{shell}{RULE}")
     refuse_reference(match[1], match[2])
     return f"${{{match[0]}}}"
+
+
+def login(value: object) -> str:
+    """The template of a login that is one reference: `env:NAME` becomes `${env:NAME}`."""
+    reference = bare(value) if isinstance(value, str) and value != CALLER else ""
+    if not reference:
+        raise Wrong("this is not a login", LOGIN_RULE)
+    return reference
 
 
 def template(value: object) -> str:

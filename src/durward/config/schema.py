@@ -6,8 +6,9 @@ What holds between members is checked in `check.py`, which sees the file even wh
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic.fields import FieldInfo
 
-from durward.config import fields
+from durward.config import fields, places
 from durward.config.mistakes import Wrong
 from durward.config.references import CALLER, HOLDS_REFERENCE, RULE, bare
 
@@ -31,7 +32,13 @@ class Section(BaseModel):
             return {}
         if not isinstance(value, dict):
             return value
-        return {key: inner for key, inner in value.items() if inner is not None or key not in cls.model_fields}
+        known = members(cls)
+        return {key: inner for key, inner in value.items() if inner is not None or key not in known}
+
+
+def members(section: type[Section]) -> dict[str, FieldInfo]:
+    """The keys of a section as the file writes them."""
+    return {field.alias or name: field for name, field in section.model_fields.items()}
 
 
 def written(text: str) -> Any:
@@ -227,13 +234,48 @@ class Drain(Section):
     """How long calls under way, streams too, may then take to end. What is left is cut and settled."""
 
 
+class Tls(Section):
+    """What TLS on the listener is spoken with: version 1.2 or 1.3."""
+
+    cert: fields.Path
+    """Its certificate and those between it and its authority (PEM), its own first. A changed file holds for new connections."""
+    key: fields.KeyPath
+    """The private key of the certificate (PEM, without a passphrase)."""
+    client_ca: fields.Path | None = None
+    """Authorities (PEM) for callers: who shows no certificate of theirs is not let in."""
+
+
+class Listener(Section):
+    """Where agents connect, and how. An address alone is short for `{address: …}`."""
+
+    address: fields.Listen = "127.0.0.1:7300"
+    """An address and a port, an IPv6 address in brackets."""
+    tls: Tls | None = None
+    """TLS. Without it HTTP is spoken plainly."""
+    trusted_proxies: list[fields.Network] = []
+    """Proxies whose word on the caller's address is taken: a PROXY protocol header (version 2), `X-Forwarded-For`, `Forwarded`."""
+
+
+class OutboundProxy(Section):
+    """The HTTP proxy through which upstreams are reached (CONNECT). A URL alone is short for `{url: …}`."""
+
+    url: fields.ProxyUrl
+    """Where it is: `http://host:port`, or `https://host:port` where the proxy itself speaks TLS."""
+    credential: fields.Login | None = None
+    """A reference to `user:password`, presented to the proxy alone (Basic)."""
+    exempt: list[fields.Direct] = Field(default=[], alias="except")
+    """What is reached directly: a host, `.suffix`, an address, a network. Networks are compared with addresses in URLs only."""
+    loopback: bool = False
+    """Whether upstreams on this machine (localhost, 127.0.0.0/8, ::1) are reached through it too."""
+
+
 class File(Section):
     """The whole file. Everything has a default; an empty file starts a gate that denies every call."""
 
     version: fields.Version = 1
     """The version of the file's language."""
-    listen: fields.Listen = "127.0.0.1:7300"
-    """Where agents connect: an address and a port, an IPv6 address in brackets."""
+    listen: Annotated[Listener, BeforeValidator(places.listener), fields.Short("address")] = written("127.0.0.1:7300")
+    """Where agents connect: an address and a port, or a mapping."""
     data_dir: fields.Path = ".durward"
     """Where journal, index and state live. A relative path starts at the folder of this file."""
     workers: fields.Workers = 1
@@ -260,6 +302,10 @@ class File(Section):
     """How a gate that is told to stop does it."""
     ca_file: fields.Path | None = None
     """Certificates (PEM) to trust for upstreams beside the system's own."""
+    outbound_proxy: Annotated[OutboundProxy, BeforeValidator(places.outbound_proxy), fields.Short("proxy")] | None = (
+        None
+    )
+    """The HTTP proxy through which upstreams are reached. Variables such as HTTPS_PROXY mean nothing here."""
 
     @model_validator(mode="before")
     @classmethod

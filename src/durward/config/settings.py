@@ -117,6 +117,27 @@ class Drain(NamedTuple):
     delay: float = 5.0
 
 
+class Tls(msgspec.Struct, frozen=True):
+    """What TLS on the listener is spoken with: absolute paths of PEM files; `client_ca` "" asks callers for no certificate."""
+
+    cert: str
+    key: str
+    client_ca: str = ""
+
+
+class OutboundProxy(msgspec.Struct, frozen=True):
+    """The HTTP proxy through which upstreams are reached.
+
+    `login` is a template of `user:password`, "" where none is presented; `exempt` holds hosts, `.suffix`es and networks that are
+    reached directly, as is this machine unless `loopback`.
+    """
+
+    url: str
+    login: str = ""
+    exempt: tuple[str, ...] = ()
+    loopback: bool = False
+
+
 class Settings(msgspec.Struct, frozen=True):
     """The whole configuration in force."""
 
@@ -133,11 +154,21 @@ class Settings(msgspec.Struct, frozen=True):
     policies: tuple[Rule, ...] = ()
     prices: tuple[PriceOverride, ...] = ()
     ca_file: str | None = None
+    tls: Tls | None = None
+    """None: the listener speaks HTTP plainly."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks."""
+    outbound_proxy: OutboundProxy | None = None
     drain: Drain = Drain()
     workers: int = 1
     """How many gate processes share the listener."""
     digest: str = ""
     """SHA-256 of the file's bytes, hex; empty for a configuration that came from no file."""
+
+
+def scheme(settings: Settings) -> str:
+    """How the listener is spoken to: `http` or `https`."""
+    return "http" if settings.tls is None else "https"
 
 
 def settings_json(settings: Settings) -> bytes:

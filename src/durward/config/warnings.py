@@ -1,11 +1,13 @@
 """What is doubtful in a file that is valid: `check` shows it, and `up` starts all the same."""
 
+import datetime as dt
 import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from durward.config.certificates import certificate_doubts
 from durward.config.check import NOTHING, key_span, section
 from durward.config.mistakes import Mistake, Span, nearest, quoted
 from durward.config.nodes import Node
@@ -27,6 +29,8 @@ def warn(root: Node, settings: Settings, environment: Mapping[str, str]) -> Iter
     yield from _later(root)
     yield from _models(root, settings)
     yield from _secrets(root, settings, environment)
+    yield from _proxies(root, settings, environment)
+    yield from certificate_doubts(root, settings.tls, dt.datetime.now(dt.UTC))
 
 
 def _span(root: Node, key: str) -> Span | None:
@@ -45,8 +49,8 @@ def _openness(root: Node, settings: Settings) -> Iterator[Mistake]:
     if settings.models == ():
         hint = "Name models, or leave `models` out to let any name go to its wire's default provider."
         yield Mistake(_span(root, "models"), "`models` is empty: models can be named as <provider>/<model> only", hint)
-    if not is_loopback(settings.listen):
-        hint = "Put a proxy that ends TLS in front, or listen on 127.0.0.1."
+    if not is_loopback(settings.listen) and settings.tls is None and not settings.trusted_proxies:
+        hint = "Write `listen: {address: …, tls: {cert: …, key: …}}`, put a proxy that ends TLS in front, or listen on 127.0.0.1."
         yield Mistake(_span(root, "listen"), "agents on other machines would send their keys unencrypted", hint)
     for agent in settings.agents:
         if not agent.keys:
@@ -137,6 +141,19 @@ def _secrets(root: Node, settings: Settings, environment: Mapping[str, str]) -> 
         if parts.scheme == "http" and not is_loopback(f"[{host}]:0" if ":" in host else f"{host}:0"):
             hint = "Write https:// if it can."
             yield Mistake(span, f"the credential of {quoted(name)} travels unencrypted to {quoted(host)}", hint)
+
+
+def _proxies(root: Node, settings: Settings, environment: Mapping[str, str]) -> Iterator[Mistake]:
+    for network, node in zip(
+        settings.trusted_proxies, (root.get("listen", "trusted_proxies") or NOTHING).items, strict=False
+    ):
+        if network.endswith("/0"):
+            yield Mistake(node.span, "everybody is a trusted proxy: callers may give themselves any address")
+    proxy = settings.outbound_proxy
+    login = root.get("outbound_proxy", "credential")
+    if proxy is not None and login is not None:
+        for what in _missing(Credential(template=proxy.login), environment):
+            yield Mistake(login.span, f"{what}, so calls to upstreams are answered with 503 credential_missing")
 
 
 def _missing(credential: Credential, environment: Mapping[str, str]) -> Iterator[str]:

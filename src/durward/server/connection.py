@@ -9,6 +9,7 @@ from typing import Final
 
 from durward.calls.errors import CallerError, DurwardError, GateError
 from durward.calls.ports import Exchange, RequestHead
+from durward.protocols.forwarded import TrustedProxies
 from durward.protocols.http import write_error
 from durward.protocols.http1 import Manner, Repeatable, head_end, read_head, repeatable
 from durward.server.body import WAITING_BYTES, BodyMemory, RequestBody
@@ -31,13 +32,14 @@ Batch = Callable[[asyncio.BaseTransport], Batched]
 
 
 class Shared:
-    """What the connections of one edge share.
+    """What the connections of one edge share. Who is `admitting` is connected, and not yet heard.
 
     `now` is time as the edge counts it, exact to a tick, so that nobody asks a clock per chunk.
     """
 
     __slots__ = (
         *(
+            "admitting",
             "app",
             "batch",
             "bounds",
@@ -63,6 +65,7 @@ class Shared:
         self.memory = BodyMemory(bounds.body_memory)
         self.connections: set[Connection] = set()
         self.calls: set[asyncio.Task[None]] = set()
+        self.admitting: set[asyncio.Task[None]] = set()
         self.changed = asyncio.Event()
         self.draining = False
         self.idle_seconds = bounds.idle_seconds
@@ -87,15 +90,17 @@ class Connection:
             "_served",
             "_shared",
         ),
-        *("_task", "_unsent", "congested", "transport"),
+        *("_task", "_trusted", "_unsent", "congested", "transport"),
     )
 
     transport: Batched
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: Shared, peer: str = "", trusted: TrustedProxies | None = None) -> None:
+        """`peer` is the caller's address where another one is known than that of the socket; `trusted`, where `peer` is a proxy's."""
         self.congested = False
         self._shared = shared
-        self._peer = ""
+        self._peer = peer
+        self._trusted = trusted
         self._exchange: CallerExchange | None = None
         self._task: asyncio.Task[None] | None = None
         self._ahead = b""  # read, and not yet any request's
@@ -120,8 +125,9 @@ class Connection:
         shared = self._shared
         self.transport = shared.batch(transport)
         self.transport.set_write_buffer_limits(high=HIGH_WATER)
-        peer = transport.get_extra_info("peername")
-        self._peer = peer[0] if isinstance(peer, tuple) else ""
+        if not self._peer:
+            peer = transport.get_extra_info("peername")
+            self._peer = peer[0] if isinstance(peer, tuple) else ""
         shared.connections.add(self)
         self._deadline = shared.now + shared.bounds.head_seconds
         most = shared.bounds.connections
@@ -208,7 +214,8 @@ class Connection:
             self._keep_ahead(behind)
         self._served = True
         self._deadline = NEVER
-        self._exchange = exchange = CallerExchange(self, self._peer, head, manner, incoming)
+        peer = self._peer if self._trusted is None else self._trusted.caller(self._peer, data, end)
+        self._exchange = exchange = CallerExchange(self, peer, head, manner, incoming)
         # With a name, since asyncio would make one up for every task.
         self._task = task = asyncio.Task(self._serve(exchange), loop=shared.loop, name="call")
         shared.calls.add(task)
@@ -249,7 +256,7 @@ class Connection:
         """The app has left the answer open."""
         shared = self._shared
         error = GateError("The call ended without an answer.", reason="stopping" if shared.draining else "internal")
-        shared.on_refused(error.reason, self._peer)
+        shared.on_refused(error.reason, exchange.peer)
         if exchange.started:
             exchange.abort()
         else:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from durward.calls.ports import Clock
+from durward.server.accepting import Acceptor, Entry
 from durward.server.bounds import Bounds
 from durward.server.connection import App, Batch, Connection, OnRefused, Shared
 from durward.server.turn import Turn
@@ -33,7 +34,10 @@ class Edge:
         self._shared = Shared(app, bounds, on_refused, batch or Turn().callers)
         self._shared.date = date_line(clock.time())
         self._last = clock.monotonic()
+        self._entry = Entry()
+        self._listeners: list[socket.socket] = []
         self._servers: list[asyncio.Server] = []
+        self._acceptors: list[Acceptor] = []
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -55,10 +59,26 @@ class Edge:
         """The protocol of a new connection."""
         return Connection(self._shared)
 
+    def guard(self, entry: Entry) -> None:
+        """Have this done before HTTP, of all who connect from now on. Who is connected stays so."""
+        self._entry = entry
+        for acceptor in self._acceptors:
+            acceptor.entry = entry
+        if entry != Entry():
+            for server in self._servers:
+                server.close()
+            self._servers.clear()
+            while self._listeners:
+                self._acceptors.append(Acceptor(self._listeners.pop(), entry, self._shared))
+
     async def listen(self, listener: socket.socket) -> None:
         """Accept callers on a listening socket, and begin to keep time."""
-        made: Callable[[], Any] = self.connect  # an asyncio protocol by its methods, not by its base
-        self._servers.append(await self._shared.loop.create_server(made, sock=listener, backlog=BACKLOG))
+        if self._entry != Entry():
+            self._acceptors.append(Acceptor(listener, self._entry, self._shared))
+        else:
+            made: Callable[[], Any] = self.connect  # an asyncio protocol by its methods, not by its base
+            self._listeners.append(listener.dup())
+            self._servers.append(await self._shared.loop.create_server(made, sock=listener, backlog=BACKLOG))
         if self._timer is None:
             self._timer = self._shared.loop.call_later(TICK, self._beat)
 
@@ -91,11 +111,15 @@ class Edge:
             shared.idle_seconds = shared.bounds.farewell_seconds
         for server in self._servers:
             server.close()
+        for acceptor in self._acceptors:
+            acceptor.close()
+        while self._listeners:
+            self._listeners.pop().close()
         for connection in shared.connections:
             connection.say_farewell()
         try:
             async with asyncio.timeout(seconds):
-                while shared.connections or shared.calls:
+                while shared.connections or shared.calls or shared.admitting:
                     shared.changed.clear()
                     await shared.changed.wait()
         except TimeoutError:
@@ -105,7 +129,7 @@ class Edge:
 
     async def _cut_off(self) -> None:
         shared = self._shared
-        calls = list(shared.calls)
+        calls = [*shared.calls, *shared.admitting]
         for call in calls:
             call.cancel()
         if calls:

@@ -21,6 +21,7 @@ from durward.identity.keys import Keys
 from durward.records.heads import load_signer
 from durward.records.journal import FileJournal
 from durward.records.recovery import RecoveryThread
+from durward.server.accepting import Entry, read_entry
 from durward.server.agents import Agents, Command, KnowKeys
 from durward.server.bounds import Bounds, body_memory
 from durward.server.clock import SystemClock, SystemRandom
@@ -28,6 +29,7 @@ from durward.server.edge import Edge
 from durward.server.launch import content, handed_over
 from durward.server.life import Life
 from durward.server.log import log_to_stderr
+from durward.server.outbound import outbound_proxy
 from durward.server.pair import Message
 from durward.server.refusals import Refusals
 from durward.server.turn import Turn
@@ -60,6 +62,8 @@ class Gate:
         self._recovery = RecoveryThread(self._journal, folder)
         self._upstreams = PooledUpstreams(clock, settings.ca_file, batch=self._turn.upstreams)
         self._gateway = Gateway(self._snapshot(settings), keys, self._journal, self._upstreams, clock, SystemRandom())
+        self._upstreams.go_through(outbound_proxy(settings.outbound_proxy, os.environ))
+        self._entry = read_entry(settings)
         self._handed = handed
         self._life = Life("gate", self._obey)
         self._silent = False
@@ -69,7 +73,8 @@ class Gate:
         bounds = Bounds(body_memory=body_memory())
         refusals = Refusals(self._clock)
         self._gateway.on_refused = refusals.note
-        edge = Edge(self._gateway.handle, self._clock, bounds, refusals.note, self._turn.callers)
+        self._edge = edge = Edge(self._gateway.handle, self._clock, bounds, refusals.note, self._turn.callers)
+        edge.guard(self._entry)
         life = self._life
         life.begin(self._beat())
         await life.start(edge, pair_end, listener)
@@ -99,19 +104,21 @@ class Gate:
 
     async def _reload(self) -> Message:
         """Take over the settings whose descriptor was handed. Raises CallerError `agent_exists`, and nothing has changed then."""
-        settings, snapshot = await asyncio.to_thread(self._read, handed_over(self._handed))
+        settings, snapshot, entry = await asyncio.to_thread(self._read, handed_over(self._handed))
         await self._agents.rewrite(settings.agents)
         # In the same turn as the keys: no call is identified by one configuration and judged by another.
         self._gateway.take_over(snapshot)
         self._upstreams.trust(settings.ca_file)
+        self._upstreams.go_through(outbound_proxy(settings.outbound_proxy, os.environ))
+        self._edge.guard(entry)
         return {}
 
-    def _read(self, fd: int) -> tuple[Settings, Snapshot]:
+    def _read(self, fd: int) -> tuple[Settings, Snapshot, Entry]:
         try:
             settings = read_settings(content(fd))
         finally:
             os.close(fd)
-        return settings, self._snapshot(settings)
+        return settings, self._snapshot(settings), read_entry(settings)
 
     async def _beat(self) -> None:
         """What is due every second, whatever callers do."""

@@ -32,6 +32,8 @@ class Loaded(msgspec.Struct, omit_defaults=True):
     """As in `Launch`."""
 
 
+FILES = (("ca_file",), ("listen", "tls", "cert"), ("listen", "tls", "key"), ("listen", "tls", "client_ca"))
+"""What of a file names certificates and keys."""
 FIXED = ("listen", "data_dir", "workers")
 """What a running Durward cannot change."""
 
@@ -41,7 +43,7 @@ def load(file: Path, listen: str, in_force: Settings) -> tuple[Loaded, Settings 
     try:
         examined = examine_file(file, os.environ)
     except Mistakes as mistakes:
-        return Loaded(str(mistakes), watched=_authorities(file)), None
+        return Loaded(str(mistakes), watched=_named(file)), None
     except DurwardError as error:
         return Loaded(f"{error.message} {error.remedy}"), None
     settings = replace(examined.settings, listen=listen) if listen else examined.settings
@@ -56,22 +58,25 @@ def load(file: Path, listen: str, in_force: Settings) -> tuple[Loaded, Settings 
     return Loaded(warnings=warnings, watched=referred(settings), drain=settings.drain), settings
 
 
-def _authorities(file: Path) -> tuple[str, ...]:
-    """The `ca_file` of a file with mistakes: that it is missing may be the mistake."""
+def _named(file: Path) -> tuple[str, ...]:
+    """The certificates and the key of a file with mistakes: that one is missing may be the mistake."""
     try:
         root = read_document(file).root
     except Mistakes:
         return ()
-    named = root.get("ca_file") if root is not None else None
-    text = named.string() if named is not None else None
-    return (str(file.absolute().parent / text),) if text else ()
+    named = [root.get(*keys) for keys in FILES] if root is not None else []
+    texts = [text for node in named if node is not None and (text := node.string())]
+    return tuple(str(file.absolute().parent / text.removeprefix("file:")) for text in texts)
 
 
 def referred(settings: Settings) -> tuple[str, ...]:
     """The files, beside the configuration's own, that settings are made of: a change of these is a change of the settings."""
     credentials = [*(each.credential for each in settings.providers), *(each.credential for each in settings.apis)]
     found = [path for credential in credentials if credential is not None for path in files(credential.template)]
-    return tuple(dict.fromkeys([*found, *([settings.ca_file] if settings.ca_file else [])]))
+    proxy, tls = settings.outbound_proxy, settings.tls
+    found += files(proxy.login) if proxy is not None else []
+    found += [tls.cert, tls.key, tls.client_ca] if tls is not None else []
+    return tuple(dict.fromkeys(path for path in [*found, settings.ca_file] if path))
 
 
 def main() -> int:

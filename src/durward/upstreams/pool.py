@@ -10,6 +10,7 @@ from durward.calls.ports import Clock
 from durward.upstreams.answer import Answer
 from durward.upstreams.connection import TICK, Batch, Body, Connection, Ticks, as_given
 from durward.upstreams.dialing import Dialer, Factory, unreachable
+from durward.upstreams.proxying import OutboundProxy
 from durward.upstreams.resolution import Names
 from durward.upstreams.stale import Stale
 
@@ -69,6 +70,8 @@ class OriginPool:
     """All connections to one origin; what is sent through it cannot go elsewhere."""
 
     def __init__(self, origin: Origin, dial: Dial, bounds: Bounds, ticks: Ticks, counts: Counts) -> None:
+        self.way: Callable[[Origin], str] = _directly
+        """What an error says of the way to the origin."""
         self._origin = origin
         self._name = f"{origin.host}:{origin.port}"
         self._dial = dial
@@ -200,9 +203,8 @@ class OriginPool:
             self.release(unclaimed)
 
     async def _opened(self, seconds: float) -> Connection:
-        wait = _Wait(
-            self._loop, self._ticks.after(seconds), unreachable(self._origin, f"no connection in {seconds:g} s")
-        )
+        late = unreachable(self._origin, f"no connection{self.way(self._origin)} in {seconds:g} s")
+        wait = _Wait(self._loop, self._ticks.after(seconds), late)
         dialing = self._loop.create_task(self._dialed())
 
         def settle(dialing: asyncio.Task[Connection]) -> None:
@@ -232,6 +234,10 @@ class OriginPool:
 
     async def _dialed(self) -> Connection:
         return await self._dial(self._origin, lambda: Connection(self._name, self, self._ticks, self._loop))
+
+
+def _directly(origin: Origin) -> str:
+    return ""
 
 
 def _close_unused(dialing: asyncio.Task[Connection]) -> None:
@@ -306,6 +312,10 @@ class PooledUpstreams:
         """Trust the authorities of this file besides the system's; holds for connections that are opened from now on."""
         self._dialer.trust(ca_file)
 
+    def go_through(self, proxy: OutboundProxy | None) -> None:
+        """Reach origins through this proxy, None: directly; holds for connections that are opened from now on."""
+        self._dialer.go_through(proxy)
+
     def tick(self) -> None:
         """Look at every deadline. The event loop calls it while there is anything to look at."""
         self._ticks.now = self._clock.monotonic()
@@ -335,6 +345,7 @@ class PooledUpstreams:
 
     def _pool(self, origin: Origin) -> OriginPool:
         pool = self._pools[origin] = OriginPool(origin, self._dial, self._bounds, self._ticks, self.counts)
+        pool.way = self._dialer.way
         return pool
 
     def _start(self) -> None:

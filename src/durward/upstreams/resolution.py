@@ -97,7 +97,7 @@ class Names:
     async def resolve(self, host: str) -> list[str]:
         """Addresses of a host, in the order to try them. Raises UpstreamError `upstream_unreachable`, OSError, UnicodeError."""
         if is_metadata(host):
-            raise _forbidden(host)
+            raise forbidden(host)
         try:
             return [str(ipaddress.ip_address(host))]
         except ValueError:
@@ -107,7 +107,7 @@ class Names:
         if entry is None or age > FRESH_SECONDS:
             entry = await self._renewed(host, entry, age)
         if any(map(is_metadata, entry.addresses)):
-            raise _forbidden(host)
+            raise forbidden(host)
         return entry.addresses
 
     async def _renewed(self, host: str, old: _Entry | None, age: float) -> _Entry:
@@ -140,7 +140,8 @@ class Names:
         return None
 
 
-def _forbidden(host: str) -> UpstreamError:
+def forbidden(host: str) -> UpstreamError:
+    """The error of a host where a cloud hands out credentials."""
     return UpstreamError(
         f"{host} is a cloud's metadata address; Durward never connects there.",
         remedy="Name another address in the configuration.",
