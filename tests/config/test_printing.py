@@ -105,6 +105,7 @@ def settings(draw: st.DrawFn) -> Settings:
             for name in draw(several(names))
         ),
         drain=Drain(draw(durations), draw(st.one_of(st.just(0.0), durations))),
+        durability=draw(st.sampled_from(["process", "disk"])),
     )
 
 

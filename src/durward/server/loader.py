@@ -32,7 +32,7 @@ class Loaded(msgspec.Struct, omit_defaults=True):
     """As in `Launch`."""
 
 
-FIXED = ("listen", "data_dir", "workers")
+FIXED = ("listen", "data_dir", "durability", "workers")
 """What a running Durward cannot change."""
 
 
