@@ -196,6 +196,25 @@ async def test_a_full_disk_settles_aside_and_onto_the_disk(world: World) -> None
     assert world.kinds() == ["open", "intent", "settle"]
 
 
+async def test_what_was_set_aside_is_brought_in_once(world: World) -> None:
+    openings = [world.begin() for _ in range(4)]
+    await world.turn()
+    await world.through()
+    for opening in openings[:3]:
+        world.disk.error = errno.ENOSPC
+        world.disk.spares_reserve = opening is not openings[1]
+        world.end(opening)
+        await world.turn()
+        await world.through_all()
+        world.disk.mend()
+        world.watch.now += 1
+        world.journal.unavailable()
+        await world.through_all()
+        assert not world.journal.unavailable()
+    assert world.seen == {openings[0].id, openings[2].id}
+    assert world.kinds() == ["open", *["intent"] * 4, "settle", "unknown", "settle"]
+
+
 async def test_a_file_that_cannot_even_be_cut_keeps_its_lines_and_nobody_relies_on_them(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

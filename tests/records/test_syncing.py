@@ -13,6 +13,10 @@ import pytest
 from durward.records.syncing import SyncThread, entries_to_disk, to_disk
 
 
+def inode(path: Path) -> int:
+    return path.stat().st_ino
+
+
 async def test_a_file_comes_before_the_folders_that_name_it_and_the_word_in_the_loops_thread(tmp_path: Path) -> None:
     synced: list[int] = []
 
@@ -29,9 +33,8 @@ async def test_a_file_comes_before_the_folders_that_name_it_and_the_word_in_the_
         through.set()
 
     thread = SyncThread(sync)
-    folder = tmp_path.stat().st_ino
     with (tmp_path / "file").open("wb") as file:
-        inodes = [os.fstat(file.fileno()).st_ino, folder]
+        inodes = [os.fstat(file.fileno()).st_ino, inode(tmp_path)]
         for _ in range(3):
             file.write(b"x")
             file.flush()

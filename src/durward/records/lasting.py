@@ -150,14 +150,13 @@ class LastingJournal(FileJournal):
         batch.parked = parked
         batch.begun, self._begun = self._begun, {}
         due, self._due = self._due, False
+        if not (parked or (due and (self._posted or self._head(b"head")))):
+            return  # Without a line that will be brought onto the disk no segment is begun: others would hang on its first.
         try:
             # One that is not wholly on the disk is not left for the next.
             segment = self._writer.current() if batch.before == self._known else self._writer.segment
             assert segment is not None
-            entries = self._entries(batch, due)
-            if not entries:
-                return
-            segment.append(self._writer.chain.lines(entries))
+            segment.append(self._writer.chain.lines(self._entries(batch, due)))
         except OSError as error:
             self._fail(error)
             if self._writer.number != batch.before.number:
