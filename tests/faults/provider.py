@@ -192,6 +192,8 @@ def _plain(arrival: Arrival) -> dict[str, Any]:
     if arrival.path.endswith("/chat/completions"):
         choice = {"index": 0, "message": {"role": "assistant", "content": "Yes."}, "finish_reason": "stop"}
         return {"id": "c", "object": "chat.completion", "choices": [choice], "usage": _openai_usage(given, made)}
+    if arrival.path.endswith("/files"):
+        return {"id": f"file-{arrival.trace[-8:]}", "object": "file"}
     return {"object": "list", "data": []}
 
 
