@@ -147,3 +147,16 @@ async def test_where_even_the_reserve_fails_no_caller_has_an_end_that_is_not_rec
             assert wrongs(ledger, [], [arrival.trace for arrival in provider.arrivals]) == []
             assert [lines[0]["type"] for lines in ledger.ends.values()] == ["unknown"] * 8
         assert problems(tmp_path / ".durward") == []
+
+
+async def test_a_disk_that_is_slow_delays_calls_and_loses_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with providing() as provider:
+        async with gate_inside(tmp_path, provider, monkeypatch) as (port, disk):
+            disk.seconds = 0.02
+            calls = Held(port, provider)
+            await calls.begin_all()
+            assert (await asked(port, READY)).status == 200
+            provider.let.set()
+            assert await calls.read() == [True] * 8
+            await all_right(tmp_path / ".durward", calls, provider)
+        assert problems(tmp_path / ".durward") == []
