@@ -20,7 +20,7 @@ import pytest
 from durward.config.compile import examine_file
 from durward.records.journal import FileJournal
 from durward.records.lasting import LastingJournal
-from durward.records.syncing import SyncThread, to_disk
+from durward.records.syncing import SyncThread
 from durward.server.gate import Gate
 from tests.faults.caller import API, CHAT, GEMINI, MESSAGES, STREAM, Answer, Ask, Caller
 from tests.faults.disks import Failing
@@ -61,7 +61,7 @@ async def until_status(port: int, ask: Ask, status: int) -> None:
 
 
 class Platter:
-    """A `sync` that remembers what of each file is on the disk, and waits, or fails, while a test says so."""
+    """A `sync` that remembers what of each file would be on the disk, and waits, or fails, while a test says so."""
 
     def __init__(self) -> None:
         self.let = threading.Event()
@@ -79,7 +79,6 @@ class Platter:
         if self.failing:
             self.failing -= 1
             raise OSError(errno.EIO, os.strerror(errno.EIO))
-        to_disk(fd)
         self.held[found.st_ino] = content
 
     def says(self, kind: str, call: str) -> bool:

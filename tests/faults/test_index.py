@@ -9,7 +9,7 @@ import pytest
 
 from tests.faults.caller import CHAT, Caller
 from tests.faults.place import durward, until
-from tests.records.test_index_lost import cut, delete, overwrite_behind_the_first_page
+from tests.records.test_index_lost import cut, delete
 from tests.server.running import Running
 
 CALLS = 60
@@ -31,7 +31,7 @@ async def listed(running: Running) -> list[str]:
     return [json.loads(line)["id"] for line in told.stdout.splitlines()]
 
 
-@pytest.mark.parametrize("lose", [delete, overwrite_behind_the_first_page, cut])
+@pytest.mark.parametrize("lose", [delete, cut])
 async def test_the_office_makes_it_anew_and_the_next_listing_is_whole(
     tmp_path: Path, lose: Callable[[Path], None]
 ) -> None:

@@ -84,12 +84,13 @@ async def test_each_way_in_which_an_upstream_breaks_has_its_answer_its_end_and_i
         async with gate_inside(tmp_path, provider, monkeypatch, **changes) as (port, _):
             before = asyncio.all_tasks()
             async with asyncio.timeout(FAR):
-                alone = dict(zip(BEFORE, await asyncio.gather(*(told(port, name) for name in BEFORE)), strict=True))
-                second = await asyncio.gather(*(told(port, f"or-{name}") for name in BEFORE))
-                slow = await told(port, "drips")
-                inside = await asyncio.gather(*(told(port, name, STREAM) for name in INSIDE))
-            for name, (status, reason) in BEFORE.items():
-                answer = alone[name]
+                asking = [
+                    asyncio.gather(*(told(port, name) for name in BEFORE)),
+                    asyncio.gather(*(told(port, f"or-{name}") for name in BEFORE)),
+                    asyncio.gather(*(told(port, name, STREAM) for name in INSIDE), told(port, "drips")),
+                ]
+                alone, second, (*inside, slow) = await asyncio.gather(*asking)
+            for (name, (status, reason)), answer in zip(BEFORE.items(), alone, strict=True):
                 assert (name, answer.status, answer.whole) == (name, status, True)
                 assert json.loads(answer.body)["error"]["code"] == reason
                 end = end_of(tmp_path, answer)

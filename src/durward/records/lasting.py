@@ -184,7 +184,7 @@ class LastingJournal(FileJournal):
 
     def _take_posted(self) -> list[tuple[Posted, Entry]]:
         taken: list[tuple[Posted, Entry]] = []
-        for posted in self._posted:
+        for posted in list(self._posted):  # recovery may post another one just now
             while posted.lines and len(taken) < POSTED_A_TICK:
                 taken.append((posted, posted.lines.popleft()))
         return taken
