@@ -7,7 +7,8 @@ entry and their price, never by another order of steps.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 
 from msgspec.structs import replace
@@ -16,7 +17,7 @@ from durward.attempts import Attempts
 from durward.calls.decision import Decision
 from durward.calls.errors import DENIED_BY_RULE, CallerError, DurwardError, GateError, Refused
 from durward.calls.identifiers import uuid7
-from durward.calls.ports import Clock, Exchange, Journal, Random, RequestHead, UpstreamAnswer, Upstreams
+from durward.calls.ports import Clock, Exchange, Journal, OnDisk, Random, RequestHead, UpstreamAnswer, Upstreams
 from durward.calls.principal import Principal
 from durward.calls.record import Closing
 from durward.calls.resource import Action, Resource
@@ -52,6 +53,7 @@ class Gateway:
     ) -> None:
         self._keys = keys
         self._journal = journal
+        self._on_disk = journal.on_disk
         self._upstreams = upstreams
         self._attempts = Attempts(upstreams)
         self._clock = clock
@@ -98,7 +100,7 @@ class Gateway:
         except DurwardError as error:
             if entry is None:
                 self.on_refused(error.reason, exchange.peer)
-            _refuse(relay, speaker, entry, error, call)
+            await _refuse(relay, speaker, entry, error, call, self._on_disk)
             # Whoever failed may still hold it; the frames behind it would hold the call's body with it.
             error.__traceback__ = None
         except asyncio.CancelledError:
@@ -106,7 +108,7 @@ class Gateway:
                 entry.fail(CallerError("The caller hung up.", reason="caller_gone"), exchange.started)
             raise
         except Exception:
-            _refuse(relay, speaker, entry, GateError("The gate failed."), call)
+            await _refuse(relay, speaker, entry, GateError("The gate failed."), call, self._on_disk)
             raise
 
     def _identify(self, known: Known, head: RequestHead) -> Principal:
@@ -144,6 +146,8 @@ class Gateway:
             holders = await snapshot.ownership.holders(principal, course.resource, asked)
             course = course.within(holders)
         entry.open(snapshot.worst_case(course, request))
+        if self._on_disk is not None:
+            await self._on_disk(entry.opening.id)
         outbound = Outbound(exchange, arrival, asked, known.lines(exchange.head, entry.opening))
         meter = Meter(course.resource.action, request)
         try:
@@ -164,10 +168,12 @@ class Gateway:
         claim = partial(snapshot.ownership.claim, known.principal, entry.closing.provider)
         lines = answer_lines(entry.opening.id, answer, cookies=arrival.address.door == "api")
         good = answer.status < 400
+        on_disk = self._on_disk
 
-        def settle(stream_error: str = "") -> None:
+        def settle(stream_error: str = "") -> Awaitable[None] | None:
             _measure(entry, outbound, relay, meter)
             entry.settle(answer.status, stream_error)
+            return None if on_disk is None else on_disk(entry.opening.id)
 
         if good and asked.request is not None and arrival.protocol is not None:
             hide = snapshot.providers[entry.closing.provider].asks_usage and not asked.request.wants_usage
@@ -185,7 +191,8 @@ class Gateway:
             meter.follow(told)
             if told.objects:
                 await claim(told.objects)
-        relay.whole(answer.status, lines, body, settle)
+        if (waits := relay.whole(answer.status, lines, body, settle)) is not None:
+            await waits
 
     async def _list(self, exchange: Exchange, known: Known, principal: Principal, entry: Entry) -> None:
         """What this agent may use, in the shape of the asking wire; it needs no rule of its own."""
@@ -194,6 +201,8 @@ class Gateway:
         assert route is not None
         entry.decided(Resource(f"models/{route.model}", "list", "read"), Decision("allow", None))
         entry.open(None)
+        if self._on_disk is not None:
+            await self._on_disk(entry.opening.id)
         shows = _shows(snapshot, principal)
         shown = await visible(snapshot.catalog.models, snapshot.listings, arrival, shows)
         listing = LISTINGS[route.wire]
@@ -205,6 +214,8 @@ class Gateway:
                 raise suggesting(unknown_model(route.model), snapshot, arrival, Asked(), shows)
             rendered = listing.write_model(found)
         entry.settle(rendered.status)
+        if self._on_disk is not None:
+            await self._on_disk(entry.opening.id)
         exchange.send(
             rendered.status, rendered.lines + b"Durward-Call: %b\r\n" % entry.opening.id.encode(), rendered.body
         )
@@ -247,7 +258,9 @@ def _read_answer(arrival: Arrival, asked: Asked, body: bytes) -> Answer:
     return arrival.protocol.answer(body) if arrival.protocol is not None else Answer()
 
 
-def _refuse(relay: Relay, speaker: Speaker, entry: Entry | None, error: DurwardError, call: str) -> None:
+async def _refuse(
+    relay: Relay, speaker: Speaker, entry: Entry | None, error: DurwardError, call: str, on_disk: OnDisk | None
+) -> None:
     """The one place where an error becomes an answer: the record first, then the caller, in its own wire.
 
     In a body that has begun only a followed stream has a place for it; anything else is cut, and no byte of ours stands in it.
@@ -255,6 +268,10 @@ def _refuse(relay: Relay, speaker: Speaker, entry: Entry | None, error: DurwardE
     exchange = relay.exchange
     if entry is not None:
         entry.fail(error, exchange.started)
+        if on_disk is not None:
+            # It is told all the same where its record is not kept: it is no answer.
+            with suppress(GateError):
+                await on_disk(call)
     if not exchange.started:
         rendered = speaker.write_error(error, call)
         exchange.send(rendered.status, rendered.lines, rendered.body)

@@ -119,6 +119,7 @@ def settings(draw: st.DrawFn) -> Settings:
         drain=Drain(draw(durations), draw(st.one_of(st.just(0.0), durations))),
         trusted_proxies=draw(several(st.sampled_from(["10.0.0.0/8", "fd00::/8", "::1/128"]))),
         outbound_proxy=draw(st.one_of(st.none(), proxies)),
+        durability=draw(st.sampled_from(["process", "disk"])),
     )
 
 

@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,8 +83,11 @@ class Failing:
     def __init__(self) -> None:
         self.segments = False
         self.reserve = False
+        self.seconds = 0.0
+        """How long each write takes."""
 
     def __call__(self, fd: int, data: bytes) -> int:
+        time.sleep(self.seconds)
         if self.reserve if os.fstat(fd).st_size == RESERVED else self.segments:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return os.write(fd, data)

@@ -96,7 +96,8 @@ async def next_child(running: Running, name: str, known: int) -> int:
             status = await asyncio.to_thread(ask, running.data_dir, {"do": "status"})
         except DurwardError:  # The supervisor was ended in the moment of the answer.
             status = None
-        pid = (status or {}).get(name)
+        found = status or {}
+        pid = found.get(name) or next(iter(found.get(f"{name}s") or ()), None)
         if pid and pid != known:
             running.known.add(pid)
             return int(pid)

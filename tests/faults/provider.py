@@ -192,6 +192,8 @@ def _plain(arrival: Arrival) -> dict[str, Any]:
     if arrival.path.endswith("/chat/completions"):
         choice = {"index": 0, "message": {"role": "assistant", "content": "Yes."}, "finish_reason": "stop"}
         return {"id": "c", "object": "chat.completion", "choices": [choice], "usage": _openai_usage(given, made)}
+    if arrival.path.endswith("/files"):
+        return {"id": f"file-{arrival.trace[-8:]}", "object": "file"}
     return {"object": "list", "data": []}
 
 
@@ -249,9 +251,9 @@ def _anthropic_events(given: int, made: int) -> list[bytes]:
 
 
 @asynccontextmanager
-async def providing(seed: int = 0) -> AsyncIterator[Provider]:
+async def providing(seed: int = 0, provider: Provider | None = None) -> AsyncIterator[Provider]:
     """A provider on a free port of this loop."""
-    provider = Provider(seed)
+    provider = provider or Provider(seed)
     server = await asyncio.get_running_loop().create_server(lambda: _Connection(provider), "127.0.0.1", 0)
     provider.port = server.sockets[0].getsockname()[1]
     try:

@@ -1,30 +1,22 @@
 """A journal that cannot be written: new calls are refused in their wire, open ones settle into the reserve, and it mends by itself."""
 
 import asyncio
-import gc
 import json
-import os
 import resource
-import signal
-import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from durward.config.compile import examine_file
-from durward.records.journal import FileJournal
-from durward.server.gate import Gate
-from tests.faults.caller import API, CHAT, GEMINI, MESSAGES, PLAIN, STREAM, Answer, Ask, Caller
-from tests.faults.disks import Disk, Failing, Limited, may_mount, mounted
+from tests.faults.caller import CHAT, PLAIN, STREAM
+from tests.faults.disks import Disk, Limited, may_mount, mounted
 from tests.faults.held import Held
+from tests.faults.inside import READY, asked, gate_inside, refused_in_every_wire, until_status
 from tests.faults.ledger import mended, open_calls, problems, read_ledger, wrongs
-from tests.faults.place import CREDENTIAL, durward, killed, until, write_config
+from tests.faults.place import durward, killed, until
 from tests.faults.provider import Provider, providing
 
-READY = Ask("ready", "/readyz", None, method="GET")
 WARM_CALLS = 150
 """So many that the reserve's first bytes, as many as the journal has by then, hold the ends of all calls that are open."""
 NEEDS_ROOT = pytest.mark.skipif(
@@ -40,34 +32,6 @@ def a_disk(folder: Path, kind: str) -> Iterator[Disk]:
         return
     with mounted(folder) as disk:
         yield disk
-
-
-async def asked(port: int, ask: Ask) -> Answer:
-    caller = Caller(port)
-    try:
-        return await caller.call(ask)
-    finally:
-        await caller.close()
-
-
-async def refused_in_every_wire(port: int) -> None:
-    """Nothing new is taken, each caller is told so as its SDK understands it, and readiness agrees."""
-    chat, stream, messages, gemini, api = [await asked(port, ask) for ask in (CHAT, STREAM, MESSAGES, GEMINI, API)]
-    assert {answer.status for answer in (chat, stream, messages, gemini, api)} == {503}
-    assert all(answer.whole and answer.call for answer in (chat, stream, messages, gemini, api))
-    assert json.loads(chat.body)["error"]["code"] == "journal_unavailable"
-    assert json.loads(stream.body)["error"]["code"] == "journal_unavailable"
-    assert json.loads(messages.body)["type"] == "error"
-    assert "journal" in json.loads(messages.body)["error"]["message"]
-    assert json.loads(gemini.body)["error"]["details"][0]["reason"] == "journal_unavailable"
-    assert json.loads(api.body)["reason"] == "journal_unavailable"
-    assert (await asked(port, READY)).status == 503
-
-
-async def until_status(port: int, ask: Ask, status: int) -> None:
-    async with asyncio.timeout(30):
-        while (await asked(port, ask)).status != status:
-            pass
 
 
 @pytest.mark.parametrize(
@@ -130,39 +94,6 @@ async def all_right(data_dir: Path, calls: Held, provider: Provider) -> None:
     assert len(calls.seen()) == 8
 
 
-@asynccontextmanager
-async def gate_inside(
-    folder: Path, provider: Provider, patch: pytest.MonkeyPatch
-) -> AsyncIterator[tuple[int, Failing]]:
-    """The real gate in this process, its port, and the `write` of its journal."""
-    failing = Failing()
-    patch.setenv("FAULTS_CREDENTIAL", CREDENTIAL)
-    patch.setattr("durward.server.gate.FileJournal", partial(FileJournal, write=failing))
-    # Every look is a try, so that no test waits for the next one.
-    patch.setattr("durward.records.journal.PROBE_SECONDS", 0.0)
-    write_config(folder, provider.port)
-    (folder / ".durward").mkdir(0o700)
-    listener = socket.create_server(("127.0.0.1", 0))
-    port = listener.getsockname()[1]
-    ours, theirs = socket.socketpair()
-    handing, handed = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    with ours, handing, handed:
-        ours.setblocking(False)
-        settings = examine_file(folder / "durward.yaml", os.environ).settings
-        running = asyncio.ensure_future(Gate(settings, handed).run(theirs, listener))
-        loop = asyncio.get_running_loop()
-        assert b"ready" in await loop.sock_recv(ours, 1024)
-        try:
-            yield port, failing
-        finally:
-            provider.let.set()
-            await loop.sock_sendall(ours, b'{"do":"drain","seconds":1}\n')
-            await running
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.remove_signal_handler(number)
-            gc.unfreeze()
-
-
 async def test_a_disk_that_fails_under_the_journal_is_left_by_itself_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,4 +146,17 @@ async def test_where_even_the_reserve_fails_no_caller_has_an_end_that_is_not_rec
             ledger = read_ledger(tmp_path / ".durward")
             assert wrongs(ledger, [], [arrival.trace for arrival in provider.arrivals]) == []
             assert [lines[0]["type"] for lines in ledger.ends.values()] == ["unknown"] * 8
+        assert problems(tmp_path / ".durward") == []
+
+
+async def test_a_disk_that_is_slow_delays_calls_and_loses_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with providing() as provider:
+        async with gate_inside(tmp_path, provider, monkeypatch) as (port, disk):
+            disk.seconds = 0.02
+            calls = Held(port, provider)
+            await calls.begin_all()
+            assert (await asked(port, READY)).status == 200
+            provider.let.set()
+            assert await calls.read() == [True] * 8
+            await all_right(tmp_path / ".durward", calls, provider)
         assert problems(tmp_path / ".durward") == []

@@ -37,15 +37,19 @@ async def test_a_stop_finishes_what_can_finish_in_10_s_and_settles_the_rest(tmp_
         assert "Traceback" not in running.log.read_text()
 
 
-async def test_a_second_start_on_the_folder_names_the_first_and_ends_with_1(tmp_path: Path) -> None:
+async def test_a_second_start_on_the_folder_takes_over_and_the_first_finishes_its_calls(tmp_path: Path) -> None:
     async with durward(tmp_path) as (running, provider):
         calls = Held(running.port, provider)
         await calls.begin(STREAM, "held-inside")
-        second = await asyncio.to_thread(running.command, "up")
-        assert second.returncode == 1
-        assert str(running.pid) in second.stderr
-        provider.let.set()
-        assert await calls.read() == [True]
+        successor = await started(tmp_path)
+        try:
+            assert successor.port == running.port
+            provider.let.set()
+            assert await calls.read() == [True]
+            assert await asyncio.to_thread(running.process.wait, LEAVING_SECONDS) == 0
+        finally:
+            await asyncio.to_thread(successor.close)
+        assert problems(running.data_dir) == []
 
 
 async def test_when_the_supervisor_is_killed_the_gate_finishes_its_calls_before_it_ends(tmp_path: Path) -> None:

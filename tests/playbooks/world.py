@@ -11,7 +11,7 @@ import msgspec
 
 from durward.calls.errors import CallerError, GateError, UpstreamError
 from durward.calls.origin import Origin, Timeouts
-from durward.calls.ports import RequestHead
+from durward.calls.ports import OnDisk, RequestHead
 from durward.calls.principal import Principal
 from durward.calls.record import Closing, Opening
 from durward.config.settings import Agent, Api, Credential, Provider, Rule, Selector, Settings
@@ -84,6 +84,8 @@ class Counting:
 
 class Book:
     """The journal. `full` makes it unwritable from then on."""
+
+    on_disk: OnDisk | None = None
 
     def __init__(self, events: list[str]) -> None:
         self._events = events

@@ -4,6 +4,7 @@ import pytest
 
 from durward.calls.decision import Decision
 from durward.calls.errors import CallerError, GateError, Refused, UpstreamError
+from durward.calls.ports import OnDisk
 from durward.calls.record import Closing, Opening
 from durward.calls.resource import Resource, Target
 from durward.records.entry import Entry
@@ -21,6 +22,8 @@ class Watch:
 
 class Pages:
     """A journal that keeps its lines as (type, outcome, reason)."""
+
+    on_disk: OnDisk | None = None
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, str, str]] = []

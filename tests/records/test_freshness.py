@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from durward.records import freshness
-from durward.records import journal as journals
+from durward.records import writer as writers
 from durward.records.freshness import RUNNING, End, catch_up, journal_ends, missing
 from durward.records.index import Indexer
 from durward.records.journal import FileJournal
@@ -133,7 +133,7 @@ def test_only_whole_lines_are_waited_for(tmp_path: Path, written: FileJournal, c
 def test_what_lacks_is_counted_over_segments(
     tmp_path: Path, written: FileJournal, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journals, "SEGMENT_BYTES", 2_000)
+    monkeypatch.setattr(writers, "SEGMENT_BYTES", 2_000)
     call(written, calls)
     with closing(Indexer(tmp_path)) as indexer:
         indexer.step()

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from durward.calls.errors import GateError
 from durward.calls.record import Opening
 from durward.calls.tokens import Tokens
-from durward.records import journal as journals
 from durward.records import layout
+from durward.records import writer as writers
 from durward.records.index import Indexer
 from durward.records.journal import FileJournal
 from durward.records.lines import Record, as_json
@@ -143,7 +143,7 @@ STEPS = [World.intent, World.intent, World.settle, World.settle, World.refuse, W
 def test_whatever_happens_it_equals_the_journal(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     world = World(tmp_path_factory.mktemp("data"), data)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(journals, "SEGMENT_BYTES", data.draw(st.sampled_from([2_000, 10**9])))
+        patch.setattr(writers, "SEGMENT_BYTES", data.draw(st.sampled_from([2_000, 10**9])))
         for step in data.draw(st.lists(st.sampled_from([*STEPS, World.step, World.restart]), max_size=40)):
             step(world)
         world.finish()

@@ -8,8 +8,8 @@ import pytest
 
 from durward.calls.errors import GateError
 from durward.calls.record import Closing
-from durward.records import journal as journals
 from durward.records import layout
+from durward.records import writer as writers
 from durward.records.heads import Head, holds
 from tests.records.scribe import Calls, Watch, content, journal, kinds, lines
 
@@ -85,7 +85,7 @@ def test_two_that_begin_in_one_millisecond_are_two_writers(tmp_path: Path) -> No
 def test_a_segment_begins_with_the_digest_of_the_one_before_and_the_open_calls(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journals, "SEGMENT_BYTES", 2_000)
+    monkeypatch.setattr(writers, "SEGMENT_BYTES", 2_000)
     calls = Calls()
     with journal(tmp_path) as written:
         long = calls.opening(reserved_nano=7)
@@ -114,7 +114,7 @@ def test_a_segment_begins_with_the_digest_of_the_one_before_and_the_open_calls(
 
 
 def test_a_segment_that_cannot_be_followed_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journals, "SEGMENT_BYTES", 1_000)
+    monkeypatch.setattr(writers, "SEGMENT_BYTES", 1_000)
     calls = Calls()
     with journal(tmp_path) as written:
         assert written.writer is not None
@@ -157,7 +157,7 @@ def test_without_a_key_there_are_no_heads(tmp_path: Path) -> None:
 
 
 def test_what_others_post_is_written_at_the_next_ticks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journals, "POSTED_A_TICK", 2)
+    monkeypatch.setattr("durward.records.journal.POSTED_A_TICK", 2)
     with journal(tmp_path) as written:
         first = written.post([(b"unknown", b'"id":"%d"' % number) for number in range(3)])
         second = written.post([(b"recovered", b'"of":"x"')])

@@ -113,7 +113,7 @@ def test_a_new_segment_says_nothing_of_beginnings_that_are_not_written_yet(tmp_p
     written, _ = grouped(tmp_path, disk)
     written.intent(begun("open"))
     written.commit()
-    written._rotate_at = 1
+    written._writer.rotate_at = 1
     disk.bytes_left = 700  # Enough for a segment's first line, and no more.
     written.intent(begun("a" * 500))
     assert written.commit() == Kept(beginnings=False, ends=True)

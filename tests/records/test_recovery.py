@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from durward.calls.errors import GateError
 from durward.calls.record import Opening
-from durward.records import journal as journals
 from durward.records import layout, recovery
+from durward.records import writer as writers
 from durward.records.journal import FileJournal
 from durward.records.pending import Posted
 from durward.records.recovery import Recovery, RecoveryThread
@@ -140,7 +140,7 @@ def test_two_writers_do_not_look_after_each_other(data_dir: Path, watch: Watch) 
 
 
 def test_only_the_last_segment_need_be_read(data_dir: Path, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journals, "SEGMENT_BYTES", 3_000)
+    monkeypatch.setattr(writers, "SEGMENT_BYTES", 3_000)
     calls = Calls()
     with journal(data_dir, watch) as dying:
         early = calls.opening(reserved_nano=1)
@@ -246,7 +246,7 @@ def test_cut_at_any_byte_each_call_ends_once_and_the_chain_is_whole(
     (base / "data").mkdir()
     calls, watch = Calls(), Watch()
     with pytest.MonkeyPatch.context() as patch, journal(base / "data", watch) as dying:
-        patch.setattr(journals, "SEGMENT_BYTES", data.draw(st.sampled_from([1_500, 4_000, 10**9])))
+        patch.setattr(writers, "SEGMENT_BYTES", data.draw(st.sampled_from([1_500, 4_000, 10**9])))
         pending: list[Opening] = []
         for _ in range(data.draw(st.integers(0, 12))):
             ends = data.draw(st.booleans())

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from durward.records import journal as journals
 from durward.records import layout, tail
+from durward.records import writer as writers
 from durward.records.lines import as_json
 from durward.records.tail import Tail
 from tests.records.scribe import Calls, Watch, journal
@@ -57,7 +57,7 @@ def test_a_call_that_began_too_long_ago_is_shown_with_what_its_end_tells(
 
 
 def test_later_writers_and_segments_are_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journals, "SEGMENT_BYTES", 2_000)
+    monkeypatch.setattr(writers, "SEGMENT_BYTES", 2_000)
     calls, watch = Calls(), Watch()
     following = Tail(tmp_path)
     for _ in range(2):

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from durward.records import journal as journals
 from durward.records import layout
+from durward.records import writer as writers
 from durward.records.chain import TAIL
 from durward.records.heads import Head, load_signer
 from durward.records.pending import Posted
@@ -25,7 +25,7 @@ def write_day(data_dir: Path, watch: Watch, calls: int = 20, *, closed: bool = T
     data_dir.mkdir(exist_ok=True)
     made = Calls(seed=calls, now=watch.now)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(journals, "SEGMENT_BYTES", 4_000)
+        patch.setattr(writers, "SEGMENT_BYTES", 4_000)
         with journal(data_dir, watch, signed=True) as written:
             for number in range(calls):
                 opening = made.opening()

@@ -78,6 +78,9 @@ def test_what_cannot_change_is_refused_unless_the_command_line_said_it(file: Pat
     assert (settings, loaded.refused) == (None, "needs restart: listen: 127.0.0.1:9 → 127.0.0.1:7300")
     loaded, settings = load(file, "127.0.0.1:9", in_force)
     assert settings == in_force
+    file.write_text(FILE + "durability: disk\n")
+    loaded, settings = load(file, "127.0.0.1:9", in_force)
+    assert (settings, loaded.refused) == (None, "needs restart: durability: process → disk")
 
 
 def test_authorities_that_are_missing_are_watched_for(file: Path) -> None:

@@ -1,7 +1,7 @@
 """Bringing an answer to the caller: what is settled, claimed and written in which order. With a gate around it: tests/playbooks."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 
 import pytest
 from hypothesis import given
@@ -155,3 +155,39 @@ async def test_a_heartbeat_comes_only_after_silence_between_events_and_to_those_
     stage.clock.now += QUIET_SECONDS
     stage.pulse.beat()
     assert stage.caller.received == DELTA + b"\n" + DELTA + COMPLETED
+
+
+@pytest.mark.parametrize("way", ["whole", "stream", "stream without an end", "opaque", "empty"])
+async def test_where_the_end_is_still_on_its_way_to_the_disk_what_hangs_on_it_waits(way: str) -> None:
+    stage = Stage()
+    let = asyncio.Event()
+
+    def settle(stream_error: str = "") -> Awaitable[None]:
+        stage.settle(stream_error)
+        return _until(let)
+
+    async def answer() -> None:
+        if way == "whole":
+            waits = stage.relay.whole(200, b"", b"body", settle)
+            assert waits is not None
+            await waits
+        elif way.startswith("stream"):
+            pieces = (CREATED + DELTA, COMPLETED) if way == "stream" else (CREATED + DELTA, COMPLETED.rstrip())
+            reply = Reply(200, *pieces, media=EVENTS, length=False)
+            await stage.relay.stream(reply, b"", stage.reader, settle, stage.claim)
+        else:
+            await stage.relay.opaque(Reply(200, *([b"one", b"two"] if way == "opaque" else [])), b"", settle)
+
+    answering = asyncio.create_task(answer())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    settled = max(at for at, event in enumerate(stage.events) if event.startswith("== settle"))
+    assert settled == len(stage.events) - 1, "nothing leaves behind it"
+    assert not answering.done()
+    let.set()
+    await answering
+    assert len(stage.events) > settled + 1
+
+
+async def _until(let: asyncio.Event) -> None:
+    await let.wait()

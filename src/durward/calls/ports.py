@@ -9,6 +9,9 @@ from typing import Protocol
 from durward.calls.origin import Origin, Timeouts
 from durward.calls.record import Closing, Opening
 
+OnDisk = Callable[[str], Awaitable[None]]
+"""See `Journal.on_disk`."""
+
 
 class Clock(Protocol):
     """Wall time for records and windows, monotonic time for durations and deadlines."""
@@ -151,6 +154,12 @@ class Journal(Protocol):
 
     It may write the lines of one turn of the event loop together. Whoever waits between `intent` and sending asks `confirm`.
     Raises GateError `journal_unavailable` where a line cannot be written; `settle` uses the reserve and raises only when that is full.
+    """
+
+    on_disk: OnDisk | None
+    """None where a line may be relied upon at once. Else asked with a call's id: what hangs on its last line waits for this.
+
+    Raises GateError `journal_unavailable` where that line is not known to be on the disk.
     """
 
     def intent(self, opening: Opening) -> None: ...

@@ -89,6 +89,7 @@ def _settings(file: schema.File, folder: Path, digest: str) -> Settings:
         data_dir=str(folder / file.data_dir),
         workers=file.workers,
         mode=file.mode,
+        durability=file.durability,
         providers=tuple(_provider(name, each, folder) for name, each in file.providers.items()),
         models=None if file.models is None else tuple(_model(name, each) for name, each in file.models.items()),
         apis=tuple(_api(name, each, folder) for name, each in file.apis.items()),

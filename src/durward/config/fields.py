@@ -71,6 +71,7 @@ Workers = Annotated[
     WithJsonSchema({"type": "integer", "minimum": 1, "maximum": grammar.MOST_WORKERS}),
 ]
 Mode = Annotated[Literal["enforce", "observe"], word(("enforce", "observe"))]
+Durability = Annotated[Literal["process", "disk"], word(("process", "disk"))]
 Protocol = Annotated[ProtocolName, word(get_args(ProtocolName))]
 StreamUsage = Annotated[Literal["ask", "as_is"], word(("ask", "as_is"))]
 PriceTable = Annotated[

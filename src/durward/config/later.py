@@ -5,7 +5,6 @@ LATER = {
     "admin": "the console, the admin API and the metrics page",
     "approvers": "people who approve calls",
     "ask": "calls that wait for a person's approval",
-    "durability": "waiting for the disk with every record",
     "egress": "the forward proxy",
     "environments": "environments of agents",
     "guardrails": "what is looked for in requests and answers",

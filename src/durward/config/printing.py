@@ -50,6 +50,7 @@ def print_settings(settings: Settings) -> str:
         "data_dir": settings.data_dir,
         "workers": settings.workers,
         "mode": settings.mode,
+        "durability": settings.durability,
         "providers": {provider.name: _provider(provider) for provider in settings.providers},
     }
     if settings.models is not None:

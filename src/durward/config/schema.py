@@ -282,6 +282,8 @@ class File(Section):
     """How many gate processes share the listener. One serves some thousand calls a second; more than the machine has cores help nobody."""
     mode: fields.Mode = "enforce"
     """`observe` records what policy would deny, and lets it through."""
+    durability: fields.Durability = "process"
+    """What records outlive: `process`, the end of the gate; `disk`, that of the machine too: calls wait until theirs are on the disk."""
     providers: dict[fields.Name, Provider] = {}
     """Who answers model calls."""
     models: dict[fields.Label, Model] | None = None

@@ -162,6 +162,7 @@ class Settings(msgspec.Struct, frozen=True):
     drain: Drain = Drain()
     workers: int = 1
     """How many gate processes share the listener."""
+    durability: Literal["process", "disk"] = "process"
     digest: str = ""
     """SHA-256 of the file's bytes, hex; empty for a configuration that came from no file."""
 

@@ -14,10 +14,12 @@ SETTLED_SECONDS = 1.0
 class Follower:
     """A place in one writer's lines. `segment` 0: before the first segment that is there."""
 
-    __slots__ = ("_path", "offset", "segment", "writer")
+    __slots__ = ("_path", "cut", "offset", "segment", "writer")
 
     def __init__(self, writer: Path, segment: int = 0, offset: int = 0) -> None:
         self.writer = writer
+        self.cut = False
+        """Whether what was read is there no more: a writer has taken lines back that a disk did not keep."""
         self._enter(segment, offset)
 
     def read(self, limit: int = READ) -> bytes:
@@ -60,12 +62,13 @@ class Follower:
         return bool(numbers)
 
     def _read(self, limit: int) -> bytes:
-        while self._path.stat().st_size > self.offset:
+        while (size := self._path.stat().st_size) > self.offset:
             content = self._pread(limit)
             end = content.rfind(b"\n") + 1
             if end or len(content) < limit:
                 return content[:end]
             limit *= 2
+        self.cut = self.cut or size < self.offset
         return b""
 
     def _pread(self, count: int) -> bytes:

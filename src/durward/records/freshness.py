@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from durward.calls.errors import GateError
 from durward.records import layout
 from durward.records.index import Indexer
 from durward.records.queries import Index
+from durward.records.schema import INDEX
 
 RUNNING = "lock"
 """The file in the data directory that a running Durward holds locked."""
@@ -69,18 +71,29 @@ def catch_up(data_dir: Path, pause: Callable[[float], None] = time.sleep) -> int
     ends: list[End] | None = None
     looks = 0
     while True:
-        index = Index(data_dir)
         try:
-            if ends is None:
-                ends = journal_ends(data_dir, index)
-            lacking = missing(index, ends)
-        finally:
-            index.close()
+            ends, lacking = _look(data_dir, ends)
+        except GateError:
+            # One that was damaged has been thrown away, and is made anew by whoever keeps it.
+            if looks == LOOKS or (data_dir / INDEX).exists():
+                raise
+            lacking = 1
         if not lacking or looks == LOOKS:
             return lacking
         if not _take_turn(data_dir):
             looks += 1
         pause(LOOK_AGAIN_SECONDS)
+
+
+def _look(data_dir: Path, ends: list[End] | None) -> tuple[list[End], int]:
+    """The ends to be reached, those of now where none are known, and the bytes that the index lacks before them."""
+    index = Index(data_dir)
+    try:
+        if ends is None:
+            ends = journal_ends(data_dir, index)
+        return ends, missing(index, ends)
+    finally:
+        index.close()
 
 
 def _take_turn(data_dir: Path) -> bool:

@@ -3,6 +3,7 @@
 One process at a time may do this: the office, or a command that holds `data_dir/lock` while no gate runs.
 """
 
+import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,9 @@ from durward.records.merging import (
     packed_keys,
 )
 from durward.records.places import Places
-from durward.records.schema import INDEX, open_for_writing, unusable
+from durward.records.schema import INDEX, damaged, open_for_writing, throw_away, unusable
+
+log = logging.getLogger("index")
 
 BATCH = 4 * 2**20
 """Bytes of lines that one step takes in: some thousand calls, twenty milliseconds. A busy gate writes less between two looks."""
@@ -40,9 +43,33 @@ class Indexer:
     def __init__(self, data_dir: Path) -> None:
         self._path = data_dir / INDEX
         self._journal = data_dir / layout.JOURNAL
-        self._base = open_for_writing(data_dir)
+        self._data_dir = data_dir
+        self._renewed = False
+        """Whether the step under way has begun anew."""
+        self._open()
         with self._typed():
             self._load()
+
+    def _open(self) -> None:
+        self._base = open_for_writing(self._data_dir)
+        self._file = self._path.stat().st_ino
+
+    def _lost(self) -> bool:
+        """Whether somebody has taken the file away, emptied it, or put another in its place."""
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return True
+        return found.st_ino != self._file or not found.st_size
+
+    def _renew(self) -> None:
+        """Begin anew: all that the index holds is in the journal."""
+        log.warning("%s is lost or damaged, and is made anew from the journal", self._path)
+        self._renewed = True
+        self._base.close()
+        throw_away(self._data_dir)
+        self._open()
+        self._load()
 
     def close(self) -> None:
         """Close the file; nothing else may be called after it."""
@@ -54,10 +81,13 @@ class Indexer:
         The number of lines where more may wait; 0 where the index now holds all that the journal held when the step began. So
         whoever steps until 0 and then rests does not pay for a transaction a call.
         """
+        self._renewed = False
         lines: list[Half] = []
         read: list[Follower] = []
         done: list[Follower] = []
         with self._typed():
+            if self._lost():
+                self._renew()
             for follower in self._followers.look():
                 abandoned = follower.abandoned()
                 before = len(read)
@@ -65,11 +95,14 @@ class Indexer:
                     lines += read_halves(content, self._piece(follower, content))
                     read[before:] = [follower]
                     limit -= len(content)
+                if follower.cut:
+                    self._renew()
+                    return 1
                 if limit > 0 and abandoned:
                     done.append(follower)
             if read or done:
                 self._take(lines, read, done)
-        return len(lines) + 1 if limit <= 0 else 0
+        return len(lines) + 1 if limit <= 0 or self._renewed else 0
 
     def _piece(self, follower: Follower, content: bytes) -> int:
         """The number of what a follower has just read."""
@@ -168,6 +201,9 @@ class Indexer:
             try:
                 if self._base.in_transaction:
                     self._base.execute("ROLLBACK")
+                if damaged(error):
+                    self._renew()
+                    return
                 self._load()
             except (sqlite3.Error, OSError) as further:
                 raise unusable(self._path, further) from error

@@ -14,7 +14,7 @@ from durward.records import layout
 from durward.records.lines import Began, Ended, Record, Refused, read_line, record
 from durward.records.merging import Packed, amounts, block_of, key_of, packed_keys, unpacked
 from durward.records.places import Places
-from durward.records.schema import BLOCK_BITS, INDEX, open_for_reading, unusable
+from durward.records.schema import BLOCK_BITS, INDEX, damaged, open_for_reading, throw_away, unusable
 from durward.records.times import EPOCH
 
 By = Literal["agent", "model", "day", "tag"]
@@ -223,6 +223,9 @@ class Index:
         try:
             yield
         except sqlite3.Error as error:
+            if damaged(error):
+                # Whoever keeps it makes it anew.
+                throw_away(self._path.parent)
             raise unusable(self._path, error) from error
         except OSError as error:
             raise unusable(Path(error.filename or self._path), error) from error

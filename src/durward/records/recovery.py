@@ -19,6 +19,7 @@ from durward.records.chain import Link, read_link
 from durward.records.following import Follower
 from durward.records.journal import FileJournal, unknown
 from durward.records.pending import Posted
+from durward.records.syncing import entries_to_disk, to_disk
 
 EVERY_SECONDS = 5.0
 STOP_SECONDS = 2.0
@@ -153,6 +154,9 @@ def _bring_in_reserve(writer: Path, path: Path) -> Link | None:
     if fresh:
         with path.open("ab") as file:
             file.write(fresh)
+            file.flush()
+            # Before the reserve is taken away: it is where these lines were known to be.
+            to_disk(file.fileno())
     return end
 
 
@@ -221,8 +225,10 @@ def _note(path: Path, name: str) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         os.write(fd, name.encode() + b"\n")
+        to_disk(fd)
     finally:
         os.close(fd)
+    entries_to_disk(path.parent)
 
 
 class RecoveryThread:

@@ -15,6 +15,7 @@ from durward.calls.errors import GateError
 INDEX = "index.db"
 VERSION = 2
 BUSY_SECONDS = 5.0
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 BLOCK_BITS = 8
 """Bits of the milliseconds in which calls of one block differ: the last two digits that an id has of them."""
 
@@ -43,11 +44,12 @@ def open_for_writing(data_dir: Path) -> sqlite3.Connection:
     """The index for its one writer; made anew where there is none of this version. Raises GateError `state_unavailable`."""
     path = data_dir / INDEX
     try:
+        if not path.exists():
+            throw_away(data_dir)
         base = _connect(path)
         if _version(base) != VERSION:
             base.close()
-            for name in (INDEX, f"{INDEX}-wal", f"{INDEX}-shm"):
-                (data_dir / name).unlink(missing_ok=True)
+            throw_away(data_dir)
             base = _connect(path)
             # Larger pages make fewer of them.
             base.execute("PRAGMA page_size = 8192")
@@ -60,6 +62,17 @@ def open_for_writing(data_dir: Path) -> sqlite3.Connection:
     except (sqlite3.Error, OSError) as error:
         raise unusable(path, error) from error
     return base
+
+
+def throw_away(data_dir: Path) -> None:
+    """Take away the index with the log beside it, which belongs to no other file. Raises OSError."""
+    for name in (INDEX, f"{INDEX}-wal", f"{INDEX}-shm"):
+        (data_dir / name).unlink(missing_ok=True)
+
+
+def damaged(error: Exception) -> bool:
+    """Whether the file is no longer what was written."""
+    return isinstance(error, sqlite3.DatabaseError) and getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED
 
 
 def open_for_reading(data_dir: Path) -> sqlite3.Connection | None:
@@ -80,6 +93,12 @@ def open_for_reading(data_dir: Path) -> sqlite3.Connection | None:
 
 def unusable(path: Path, error: Exception) -> GateError:
     """What is said when the index fails."""
+    if damaged(error):
+        return GateError(
+            f"{path} is damaged: {error}.",
+            reason="state_unavailable",
+            remedy="Ask again: it is made anew from the journal, which holds all of it.",
+        )
     return GateError(f"{path} cannot be used: {error}.", reason="state_unavailable")
 
 

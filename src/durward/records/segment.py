@@ -41,6 +41,17 @@ class Segment:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.size += written
 
+    @property
+    def fd(self) -> int:
+        """The file, for whoever gets it onto the disk."""
+        return self._fd
+
+    def cut_back(self, size: int) -> None:
+        """Take whole lines back: the file ends at `size` again. Raises OSError."""
+        os.ftruncate(self._fd, size)
+        self.size = size
+        self._torn = False
+
     def room(self) -> int:
         """Bytes that the file system has left for us."""
         found = os.fstatvfs(self._fd)
@@ -85,6 +96,11 @@ class Reserve:
         if self._write(self._fd, line) != len(line):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         self.used += len(line)
+
+    @property
+    def fd(self) -> int:
+        """The file, for whoever gets it onto the disk."""
+        return self._fd
 
     def lines(self) -> bytes:
         """What waits."""

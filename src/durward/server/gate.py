@@ -20,6 +20,7 @@ from durward.gateway import Gateway
 from durward.identity.keys import Keys
 from durward.records.heads import load_signer
 from durward.records.journal import FileJournal
+from durward.records.lasting import LastingJournal
 from durward.records.recovery import RecoveryThread
 from durward.server.accepting import Entry, read_entry
 from durward.server.agents import Agents, Command, KnowKeys
@@ -56,8 +57,7 @@ class Gate:
         self._agents = Agents(self._state, keys, clock)
         self._agents.write(settings.agents)
         self._agents.know(state.keys(clock.time()))
-        signer = load_signer(folder)
-        self._journal = FileJournal(folder, socket.gethostname(), clock, signer, later=self._turn.schedule)
+        self._journal = self._begin_journal(settings.durability, folder)
         self._turn.guard(self._journal.commit)
         self._recovery = RecoveryThread(self._journal, folder)
         self._upstreams = PooledUpstreams(clock, settings.ca_file, batch=self._turn.upstreams)
@@ -89,6 +89,12 @@ class Gate:
         self._journal.close()
         self._state.close()
         life.close()
+
+    def _begin_journal(self, durability: str, folder: Path) -> FileJournal:
+        host, later, signer = socket.gethostname(), self._turn.schedule, load_signer(folder)
+        if durability == "disk":
+            return LastingJournal(folder, host, self._clock, later, signer)
+        return FileJournal(folder, host, self._clock, signer, later=later)
 
     def _snapshot(self, settings: Settings) -> Snapshot:
         return Snapshot(settings, os.environ, self._state, self._clock)
@@ -136,9 +142,10 @@ class Gate:
         """Log when the journal stops taking lines, and when it goes on."""
         if self._journal.unavailable() != self._silent:
             self._silent = not self._silent
-            log.error(
-                "the journal %s", "cannot be written; new calls are refused" if self._silent else "is written again"
-            )
+            if self._silent:
+                log.error("the journal cannot be written: %s; new calls are refused", self._journal.failure)
+            else:
+                log.error("the journal is written again")
 
 
 def main() -> int:

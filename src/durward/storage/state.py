@@ -21,6 +21,8 @@ from durward.calls.principal import Principal
 Result = TypeVar("Result")
 
 BUSY_SECONDS = 5.0
+ANSWER_SECONDS = 10.0
+"""How long a call waits for the state thread: longer than SQLite waits for another process."""
 QUEUED = 1_024
 """How many pieces of work may wait for the gate's state thread."""
 
@@ -233,7 +235,13 @@ class StateThread:
         running = asyncio.get_running_loop().run_in_executor(self._thread, work)
         # Counted when the thread is done with it, not when a cancelled caller stops waiting.
         running.add_done_callback(self._done)
-        return await asyncio.shield(running)
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await asyncio.shield(running)
+        except TimeoutError as error:
+            raise GateError(
+                f"state.db did not answer within {ANSWER_SECONDS:g} s.", reason="state_unavailable"
+            ) from error
 
     def _done(self, running: "asyncio.Future[Result]") -> None:
         self._queued -= 1

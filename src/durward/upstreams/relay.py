@@ -16,9 +16,12 @@ QUIET_SECONDS = 15.0
 
 
 class Settle(Protocol):
-    """Settles the call; a stream says which error its terminal event reported, "" for none."""
+    """Settles the call; a stream says which error its terminal event reported, "" for none.
 
-    def __call__(self, stream_error: str = "") -> None: ...
+    What is answered, if it is not None, is to be awaited before anything is released.
+    """
+
+    def __call__(self, stream_error: str = "") -> Awaitable[None] | None: ...
 
 
 Claim = Callable[[Iterable[ObjectId]], Awaitable[None]]
@@ -80,10 +83,17 @@ class Relay:
         self._since = 0.0  # when the silence was noticed first
         self._held = b""  # of a stream: what may be released once that is done for which it has stopped
 
-    def whole(self, status: int, lines: bytes, body: bytes, settle: Settle) -> None:
-        """An answer that was read whole."""
+    def whole(self, status: int, lines: bytes, body: bytes, settle: Settle) -> Awaitable[None] | None:
+        """An answer that was read whole. Sent at once; where it has to wait, the wait for it is answered."""
         self.bytes_out = len(body)
-        settle()
+        waits = settle()
+        if waits is not None:
+            return self._whole_later(waits, status, lines, body)
+        self.exchange.send(status, lines, body)
+        return None
+
+    async def _whole_later(self, waits: Awaitable[None], status: int, lines: bytes, body: bytes) -> None:
+        await waits
         self.exchange.send(status, lines, body)
 
     async def stream(
@@ -113,7 +123,8 @@ class Relay:
                 )
             self.bytes_out += len(rest)
             if self.reader is not None:
-                settle(reader.error)
+                if (waits := settle(reader.error)) is not None:
+                    await waits
                 self.reader = None
             await self._release(rest)
             self.exchange.end()
@@ -161,7 +172,9 @@ class Relay:
             released += reader.take_held()
         self.bytes_out += len(released)
         if ends:
-            settle(reader.error)
+            if (waits := settle(reader.error)) is not None:
+                await waits
+            # From here on no error can be told any more.
             self.reader = None
         await self._release(released)
 
@@ -173,7 +186,8 @@ class Relay:
     async def opaque(self, answer: UpstreamAnswer, lines: bytes, settle: Settle) -> None:
         """Bytes as they come. The last bytes of a known length, or the end of any other, wait for `settle`."""
         if answer.ended() and answer.length == 0:
-            settle()
+            if (waits := settle()) is not None:
+                await waits
             # An answer without a body may still say how long it would be (RFC 9110 §9.3.2).
             self.exchange.begin(answer.status, lines, int(answer.fields.get(b"content-length", b"0")))
             self.exchange.end()
@@ -182,11 +196,13 @@ class Relay:
         while data := await answer.chunk():
             self.bytes_out += len(data)
             if answer.ended():
-                settle()
+                if (waits := settle()) is not None:
+                    await waits
                 self.exchange.write(data)
                 break
             await self._release(data)
-        settle()
+        if (waits := settle()) is not None:
+            await waits
         self.exchange.end()
 
     async def _release(self, data: bytes) -> None:
