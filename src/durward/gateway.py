@@ -53,7 +53,7 @@ class Gateway:
         self._keys = keys
         self._journal = journal
         self._upstreams = upstreams
-        self._attempts = Attempts(upstreams)
+        self._attempts = Attempts(upstreams, clock)
         self._clock = clock
         self._random = random
         self.take_over(snapshot)
@@ -65,6 +65,7 @@ class Gateway:
     def take_over(self, snapshot: Snapshot) -> None:
         """From now on calls begin with this snapshot; those in progress keep theirs."""
         self._snapshot = snapshot
+        snapshot.keep_health()
         snapshot.listings.fetch = partial(self._fetch_models, snapshot)
 
     async def handle(self, exchange: Exchange) -> None:

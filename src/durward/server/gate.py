@@ -15,12 +15,14 @@ import msgspec
 import uvloop
 
 from durward.calls.errors import CallerError, DurwardError
+from durward.calls.retries import RetryBudgets
 from durward.config.settings import Settings, read_settings
 from durward.gateway import Gateway
 from durward.identity.keys import Keys
 from durward.records.heads import load_signer
 from durward.records.journal import FileJournal
 from durward.records.recovery import RecoveryThread
+from durward.routing.health import Breakers
 from durward.server.agents import Agents, Command, KnowKeys
 from durward.server.bounds import Bounds, body_memory
 from durward.server.clock import SystemClock, SystemRandom
@@ -58,7 +60,9 @@ class Gate:
         self._journal = FileJournal(folder, socket.gethostname(), clock, signer, later=self._turn.schedule)
         self._turn.guard(self._journal.commit)
         self._recovery = RecoveryThread(self._journal, folder)
-        self._upstreams = PooledUpstreams(clock, settings.ca_file, batch=self._turn.upstreams)
+        budgets = RetryBudgets()
+        self._health = Breakers(budgets)
+        self._upstreams = PooledUpstreams(clock, settings.ca_file, batch=self._turn.upstreams, budgets=budgets)
         self._gateway = Gateway(self._snapshot(settings), keys, self._journal, self._upstreams, clock, SystemRandom())
         self._handed = handed
         self._life = Life("gate", self._obey)
@@ -86,7 +90,7 @@ class Gate:
         life.close()
 
     def _snapshot(self, settings: Settings) -> Snapshot:
-        return Snapshot(settings, os.environ, self._state, self._clock)
+        return Snapshot(settings, os.environ, self._state, self._clock, self._health)
 
     async def _obey(self, message: Message) -> Message:
         if message.get("do") == "reload":

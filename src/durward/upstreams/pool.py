@@ -7,6 +7,7 @@ from typing import Final
 from durward.calls.errors import GateError, UpstreamError
 from durward.calls.origin import Origin, Timeouts
 from durward.calls.ports import Clock
+from durward.calls.retries import RetryBudget, RetryBudgets
 from durward.upstreams.answer import Answer
 from durward.upstreams.connection import TICK, Batch, Body, Connection, Ticks, as_given
 from durward.upstreams.dialing import Dialer, Factory, unreachable
@@ -68,7 +69,10 @@ class _Wait:
 class OriginPool:
     """All connections to one origin; what is sent through it cannot go elsewhere."""
 
-    def __init__(self, origin: Origin, dial: Dial, bounds: Bounds, ticks: Ticks, counts: Counts) -> None:
+    def __init__(
+        self, origin: Origin, dial: Dial, bounds: Bounds, ticks: Ticks, counts: Counts, retries: RetryBudget
+    ) -> None:
+        self.retries = retries
         self._origin = origin
         self._name = f"{origin.host}:{origin.port}"
         self._dial = dial
@@ -249,7 +253,10 @@ class PooledUpstreams:
         bounds: Bounds = BOUNDS,
         dial: Dial | None = None,
         batch: Batch | None = None,
+        budgets: RetryBudgets | None = None,
     ) -> None:
+        """`budgets` are those of whoever else tries upstreams again."""
+        self._budgets = budgets or RetryBudgets()
         self.counts = Counts()
         self._clock = clock
         self._bounds = bounds
@@ -282,7 +289,7 @@ class PooledUpstreams:
                 connection.give_up(waiter)
                 raise
             except Stale:
-                if not replayable:
+                if not replayable or not pool.retries.take(self._ticks.now):
                     raise
             # Nothing of an answer came, and this connection had served before: it was closed while it idled. Once more, once.
             replayable = False
@@ -334,7 +341,9 @@ class PooledUpstreams:
         return text
 
     def _pool(self, origin: Origin) -> OriginPool:
-        pool = self._pools[origin] = OriginPool(origin, self._dial, self._bounds, self._ticks, self.counts)
+        pool = self._pools[origin] = OriginPool(
+            origin, self._dial, self._bounds, self._ticks, self.counts, self._budgets.of(origin)
+        )
         return pool
 
     def _start(self) -> None:
