@@ -24,6 +24,7 @@ from durward.config.settings import (
     EffectOverride,
     Model,
     ModelTarget,
+    Overload,
     PriceOverride,
     Provider,
     Rule,
@@ -113,6 +114,9 @@ def _settings(file: schema.File, folder: Path, digest: str) -> Settings:
         prices=tuple(PriceOverride(pattern, **each.model_dump()) for pattern, each in file.prices.items()),
         ca_file=None if file.ca_file is None else str(folder / file.ca_file),
         drain=Drain(file.drain.timeout, file.drain.delay),
+        overload=Overload(
+            *(value or 0 for value in (file.overload.connections, file.overload.calls, file.overload.memory))
+        ),
         digest=digest,
     )
 
@@ -165,7 +169,9 @@ def _api(name: str, written: schema.Api, folder: Path) -> Api:
 
 
 def _agent(name: str, written: schema.Agent) -> Agent:
-    return Agent(name, written.tenant or "", written.team or "", written.app or "", tuple(written.keys))
+    return Agent(
+        name, written.tenant or "", written.team or "", written.app or "", tuple(written.keys), written.priority
+    )
 
 
 def _rule(written: schema.Rule) -> Rule:
