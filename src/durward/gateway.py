@@ -77,15 +77,13 @@ class Gateway:
         head = exchange.head
         relay = Relay(exchange, self.pulse)
         try:
-            known = head.memo
-            if not isinstance(known, Known) or known.snapshot is not self._snapshot:
-                known = head.memo = Known(self._snapshot, read_arrival(head, self._snapshot.catalog.wire_of))
+            known = self.known(head)
             arrival = known.arrival
             speaker = arrival.speaker
             if arrival.address.door in ("health", "ready"):
                 self._report_health(exchange, arrival.address.door == "ready")
                 return
-            principal = self._identify(known, head)
+            principal = self.identify(known, head)
             trace, parent = read_trace(head.fields)
             opening = replace(
                 known.opening,
@@ -110,8 +108,18 @@ class Gateway:
             _refuse(relay, speaker, entry, GateError("The gate failed."), call)
             raise
 
-    def _identify(self, known: Known, head: RequestHead) -> Principal:
-        """Who calls; the key is looked up for each call, since it may have been rotated since the last."""
+    def known(self, head: RequestHead) -> Known:
+        """What the head tells, noted on it for the next one that is equal. Raises CallerError `bad_path`, `not_found`."""
+        known = head.memo
+        if not isinstance(known, Known) or known.snapshot is not self._snapshot:
+            known = head.memo = Known(self._snapshot, read_arrival(head, self._snapshot.catalog.wire_of))
+        return known
+
+    def identify(self, known: Known, head: RequestHead) -> Principal:
+        """Who calls; the key is looked up for each call, since it may have been rotated since the last.
+
+        Raises CallerError `key_missing`, `key_unknown`, `conflicting_keys`.
+        """
         if not known.digest:
             known.digest = digest_of(head.fields, known.arrival.query.keys)
         principal = self._keys.of(known.digest)

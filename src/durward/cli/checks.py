@@ -14,6 +14,7 @@ from durward.config.settings import Settings
 from durward.credentials.references import files, resolve
 from durward.server.claims import listen, split_address
 from durward.server.control import ask
+from durward.server.pair import Message
 
 Verdict = Literal["ok", "warn", "fail"]
 
@@ -57,6 +58,45 @@ def check_listener(settings: Settings) -> Finding:
         remedy = "Put TLS before it, or listen on 127.0.0.1: agent keys travel as they are."
         return Finding("warn", "listen", f"{settings.listen} is free, and reachable from other machines", remedy)
     return Finding("ok", "listen", f"{settings.listen} is free")
+
+
+def check_load(settings: Settings) -> Iterator[Finding]:
+    """What a running gate says of its upstreams and of itself; nothing where none runs."""
+    told = ask(Path(settings.data_dir), {"do": "health"}) if Path(settings.data_dir).is_dir() else None
+    if told is None:
+        return
+    for upstream in told["upstreams"]:
+        yield from _standing(upstream)
+    overload = told["overload"]
+    memory = f"memory {overload['memory_share']:.0%} of {overload['memory'] / 1e6:.0f} MB"
+    said = f"loop {overload['lag_ms']:.0f} ms late, {memory}, {overload['calls']['open']} calls in progress"
+    refused = ", ".join(f"{count} {name}" for name, count in overload["turned_away"].items() if count)
+    said += f"; refused so far: {refused}" if refused else ""
+    if "sheds" in overload["steps"]:
+        remedy = (
+            "Give it another core or more memory, spread callers over more gates, or send what can wait as `batch`."
+        )
+        yield Finding("fail", "load", f"calls are refused: {said}", remedy)
+    elif overload["steps"]:
+        yield Finding("warn", "load", f"memory is short: {said}", "Give it more memory, or lower `overload.calls`.")
+    else:
+        yield Finding("ok", "load", said)
+
+
+def _standing(upstream: Message) -> Iterator[Finding]:
+    """An upstream that is not used as it could be, and why."""
+    about = f"upstream {upstream['upstream']}"
+    if upstream["state"] != "closed":
+        tried = f"in {upstream['seconds']:.0f} s" if upstream["seconds"] else "with the next call"
+        said = f"it keeps failing and comes last ({upstream['state']}, ejected {upstream['ejections']} times); tried again {tried}"
+        yield Finding("fail", about, said, "Look at its status page and at `durward calls --outcome failed`.")
+    for model, seconds in upstream["waits"].items():
+        said = f"it asked to be left alone{f' with {model}' if model else ''} for {seconds:.0f} s more"
+        yield Finding("warn", about, said, "Raise the limit at the provider, or give the model another target.")
+    retries = upstream["retries"]
+    if retries["refused"]:
+        said = f"{retries['refused']} further attempts were not made, {retries['retries']} were in the last 10 s"
+        yield Finding("warn", about, said, "Mend the provider that comes before it.")
 
 
 def check_data_dir(settings: Settings) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from durward.protocols.http1 import Manner, Repeatable, head_end, read_head, rep
 from durward.server.body import WAITING_BYTES, BodyMemory, RequestBody
 from durward.server.bounds import Bounds
 from durward.server.exchange import CallerExchange, last_answer
+from durward.server.refusals import turn_away
 from durward.server.turn import Batched
 
 AHEAD_BYTES: Final = 32 * 1024
@@ -26,6 +27,8 @@ PEER_CLOSED: Final = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.P
 
 App = Callable[[Exchange], Awaitable[None]]
 OnRefused = Callable[[str, str], None]
+TurnsAway = Callable[[Exchange, bool], bool]
+"""Whether a call must not begin; it has been answered then. The second word: too many are in progress."""
 Batch = Callable[[asyncio.BaseTransport], Batched]
 """Makes the transport that a connection writes to out of the one that the loop gave it."""
 
@@ -33,7 +36,9 @@ Batch = Callable[[asyncio.BaseTransport], Batched]
 class Shared:
     """What the connections of one edge share.
 
-    `now` is time as the edge counts it, exact to a tick, so that nobody asks a clock per chunk.
+    `now` is time as the edge counts it, exact to a tick, so that nobody asks a clock per chunk. While it `sheds`, or more than
+    `most_calls` are in progress, `turns_away` is asked before a call begins, and answers those that must not; while it `parts`,
+    connections end with their answer.
     """
 
     __slots__ = (
@@ -49,9 +54,10 @@ class Shared:
             "idle_seconds",
             "loop",
             "memory",
+            "most_calls",
             "now",
         ),
-        "on_refused",
+        *("on_refused", "parts", "sheds", "turns_away"),
     )
 
     def __init__(self, app: App, bounds: Bounds, on_refused: OnRefused, batch: Batch) -> None:
@@ -65,7 +71,11 @@ class Shared:
         self.calls: set[asyncio.Task[None]] = set()
         self.changed = asyncio.Event()
         self.draining = False
+        self.most_calls = bounds.calls
         self.idle_seconds = bounds.idle_seconds
+        self.turns_away: TurnsAway = turn_away
+        self.sheds = False
+        self.parts = False
         self.now = 0.0
         self.date = b""
 
@@ -114,7 +124,7 @@ class Connection:
 
     @property
     def draining(self) -> bool:
-        return self._shared.draining
+        return self._shared.draining or self._shared.parts
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         shared = self._shared
@@ -219,11 +229,14 @@ class Connection:
         return head, manner
 
     async def _serve(self, exchange: CallerExchange) -> None:
+        shared = self._shared
+        full = len(shared.calls) > shared.most_calls
         try:
-            await self._shared.app(exchange)
+            if not ((full or shared.sheds) and shared.turns_away(exchange, full)):
+                await shared.app(exchange)
         except Exception as error:
             # The app answers for its errors itself; this one is a bug, and neither the connection nor the others pay for it.
-            self._shared.loop.call_exception_handler({"message": "A call failed", "exception": error})
+            shared.loop.call_exception_handler({"message": "A call failed", "exception": error})
         finally:
             self._finish(exchange)
 
@@ -340,7 +353,7 @@ class Connection:
             self.close()
 
     def say_farewell(self) -> None:
-        """The edge drains: an idle connection stays a moment for the request that may be on its way."""
+        """The edge drains, or is short of memory: an idle connection stays a moment for the request that may be on its way."""
         if self._exchange is None and not self._ahead and not self._closing:
             self._deadline = min(self._deadline, self._shared.now + self._shared.idle_seconds)
 

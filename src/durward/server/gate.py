@@ -24,12 +24,12 @@ from durward.records.journal import FileJournal
 from durward.records.recovery import RecoveryThread
 from durward.routing.health import Breakers
 from durward.server.agents import Agents, Command, KnowKeys
-from durward.server.bounds import Bounds, body_memory
 from durward.server.clock import SystemClock, SystemRandom
 from durward.server.edge import Edge
 from durward.server.launch import content, handed_over
 from durward.server.life import Life
 from durward.server.log import log_to_stderr
+from durward.server.overload import Overload
 from durward.server.pair import Message
 from durward.server.refusals import Refusals
 from durward.server.turn import Turn
@@ -64,17 +64,21 @@ class Gate:
         self._health = Breakers(budgets)
         self._upstreams = PooledUpstreams(clock, settings.ca_file, batch=self._turn.upstreams, budgets=budgets)
         self._gateway = Gateway(self._snapshot(settings), keys, self._journal, self._upstreams, clock, SystemRandom())
+        self._refusals = Refusals(clock)
+        self._gateway.on_refused = self._refusals.note
+        self._overload = Overload(settings, self._gateway, clock, self._refusals.note)
+        self._upstreams.holding.limit = self._overload.bounds.body_memory
         self._handed = handed
         self._life = Life("gate", self._obey)
         self._silent = False
 
     async def run(self, pair_end: socket.socket, listener: socket.socket) -> None:
         """Serve until it is time to leave; then finish the calls, and close what they leaned on."""
-        bounds = Bounds(body_memory=body_memory())
-        refusals = Refusals(self._clock)
-        self._gateway.on_refused = refusals.note
-        edge = Edge(self._gateway.handle, self._clock, bounds, refusals.note, self._turn.callers)
+        bounds = self._overload.bounds
+        edge = Edge(self._gateway.handle, self._clock, bounds, self._refusals.note, self._turn.callers)
+        self._overload.guard(edge)
         life = self._life
+        life.begin(self._overload.watch())
         life.begin(self._beat())
         await life.start(edge, pair_end, listener)
         # What the last gate left open is looked after beside the calls: they do not wait for it.
@@ -87,6 +91,7 @@ class Gate:
         self._upstreams.close()
         self._journal.close()
         self._state.close()
+        self._overload.close()
         life.close()
 
     def _snapshot(self, settings: Settings) -> Snapshot:
@@ -95,6 +100,8 @@ class Gate:
     async def _obey(self, message: Message) -> Message:
         if message.get("do") == "reload":
             return await self._reload()
+        if message.get("do") == "health":
+            return self.states()
         try:
             command = msgspec.convert(message, Command | KnowKeys)
         except msgspec.ValidationError as error:
@@ -108,7 +115,20 @@ class Gate:
         # In the same turn as the keys: no call is identified by one configuration and judged by another.
         self._gateway.take_over(snapshot)
         self._upstreams.trust(settings.ca_file)
+        self._overload.take_over(settings)
+        self._upstreams.holding.limit = self._overload.bounds.body_memory
         return {}
+
+    def states(self) -> Message:
+        """How this gate and its upstreams are at this moment: plain data, for people and for metrics."""
+        pool = self._upstreams
+        return {
+            "upstreams": self._health.states(self._clock.monotonic()),
+            "overload": self._overload.state() | {"answer_bytes": pool.holding.held},
+            "refused": dict(self._refusals.counts),
+            "pool": {name: getattr(pool.counts, name) for name in ("opened", "reused", "retried", "refused")},
+            "stopping": self._gateway.stopping,
+        }
 
     def _read(self, fd: int) -> tuple[Settings, Snapshot]:
         try:

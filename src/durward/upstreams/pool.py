@@ -8,7 +8,7 @@ from durward.calls.errors import GateError, UpstreamError
 from durward.calls.origin import Origin, Timeouts
 from durward.calls.ports import Clock
 from durward.calls.retries import RetryBudget, RetryBudgets
-from durward.upstreams.answer import Answer
+from durward.upstreams.answer import Answer, Holding
 from durward.upstreams.connection import TICK, Batch, Body, Connection, Ticks, as_given
 from durward.upstreams.dialing import Dialer, Factory, unreachable
 from durward.upstreams.resolution import Names
@@ -308,6 +308,11 @@ class PooledUpstreams:
                 pool.release(connection)
             raise
         return connection
+
+    @property
+    def holding(self) -> Holding:
+        """What is held of answers that are read whole, and its bound."""
+        return self._ticks.holding
 
     def trust(self, ca_file: str | None) -> None:
         """Trust the authorities of this file besides the system's; holds for connections that are opened from now on."""
