@@ -111,12 +111,14 @@ async def test_calls_beyond_the_bound_are_refused_and_those_in_progress_go_on(me
     overload.take_over(replace(SETTINGS, overload=Said(calls=1, memory=GIB)))
     await line.deliver(b"POST / HTTP/1.1\r\nHost: gate\r\nContent-Length: 3\r\n\r\n")
     second = Line(app, edge=line.edge)
+    second.clock = line.clock
     await second.deliver(GET % 2)
     assert second.written.startswith(b"HTTP/1.1 503 ")
     assert b"Connection: close" not in second.written
     assert overload.state()["calls"] == {"open": 1, "most": 1}
     await line.deliver(b"abc")
     assert line.written.startswith(b"HTTP/1.1 200 ")
+    await second.let_pass(1)
     await second.deliver(GET % 3)
     assert second.written.count(b"HTTP/1.1 200 ") == 1
 

@@ -20,6 +20,8 @@ from durward.server.turn import Batched
 AHEAD_BYTES: Final = 32 * 1024
 AHEAD_HEADS: Final = 16
 """How much a caller may send ahead of the call in progress before its connection is no longer read."""
+REST_SECONDS: Final = 1.0
+"""How long a connection is not read after a call on it was turned away: who does not wait as he was told costs nothing meanwhile."""
 HIGH_WATER: Final = 64 * 1024
 NEVER: Final = float("inf")
 RESET: Final = struct.pack("ii", 1, 0)
@@ -93,6 +95,7 @@ class Connection:
             "_paused",
             "_peer",
             "_last",
+            "_rest",
             "_seen",
             "_served",
             "_shared",
@@ -116,6 +119,7 @@ class Connection:
         self._closing = False
         self._discarded = 0
         self._deadline = NEVER
+        self._rest: float = NEVER  # until when it is not read, since a call on it was turned away
         self._unsent: float = NEVER  # what waited for the caller to read when the deadline was set
 
     @property
@@ -232,7 +236,9 @@ class Connection:
         shared = self._shared
         full = len(shared.calls) > shared.most_calls
         try:
-            if not ((full or shared.sheds) and shared.turns_away(exchange, full)):
+            if (full or shared.sheds) and shared.turns_away(exchange, full):
+                self._rest = shared.now + REST_SECONDS
+            else:
                 await shared.app(exchange)
         except Exception as error:
             # The app answers for its errors itself; this one is a bug, and neither the connection nor the others pay for it.
@@ -255,6 +261,8 @@ class Connection:
             self._answer_for(exchange)
         if not exchange.persistent:
             self.close()
+        elif self._rest < NEVER:
+            self._pause()
         elif not self._closing:
             self._next()
 
@@ -327,7 +335,12 @@ class Connection:
 
     def tick(self, elapsed: float) -> None:
         """So many seconds have passed."""
-        if self._shared.now >= self._deadline:
+        if self._rest < NEVER:
+            if self._shared.now >= self._rest:
+                self._rest = NEVER
+                if self._exchange is None and not self._closing:
+                    self._next()
+        elif self._shared.now >= self._deadline:
             self._expire()
         elif self._paused and self._peer_closed():
             self.transport.abort()

@@ -16,6 +16,9 @@ TICK: Final = 0.5
 BACKLOG: Final = 4096
 SAVING_SECONDS: Final = 5.0
 """How long an idle connection is kept while memory is short."""
+AT_ONCE: Final = 16
+"""Callers accepted in one turn of the loop. uvloop accepts one a server and turn: with turns of a tenth of a second that is ten a second,
+and whoever is not connected yet, a health check too, would wait behind all the others."""
 CANCEL_SECONDS: Final = 1.0
 DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -83,7 +86,10 @@ class Edge:
     async def listen(self, listener: socket.socket) -> None:
         """Accept callers on a listening socket, and begin to keep time."""
         made: Callable[[], Any] = self.connect  # an asyncio protocol by its methods, not by its base
-        self._servers.append(await self._shared.loop.create_server(made, sock=listener, backlog=BACKLOG))
+        with listener:
+            for _ in range(AT_ONCE):
+                server = await self._shared.loop.create_server(made, sock=listener.dup(), backlog=BACKLOG)
+                self._servers.append(server)
         if self._timer is None:
             self._timer = self._shared.loop.call_later(TICK, self._beat)
 
