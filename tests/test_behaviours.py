@@ -20,7 +20,7 @@ def functions(path: Path) -> set[str]:
     return {f"{name}::{node.name}" for node in nodes if node.name.startswith("test_")}
 
 
-EXISTING = set().union(*map(functions, [*PLAYBOOKS, TESTS / "test_gateway.py"]))
+EXISTING = set().union(*map(functions, [*PLAYBOOKS, TESTS / "test_gateway.py", TESTS / "test_attempts.py"]))
 NAMED = {test for behaviour in BEHAVIOURS for test in behaviour.tests}
 
 
