@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.behaviours import BEHAVIOURS, MODES, NO_STREAM, NOT_THERE, PROTOCOLS, STAGES, Behaviour
+from tests.behaviours import BEHAVIOURS as OF_STAGES
+from tests.behaviours import MODES, NO_STREAM, NOT_THERE, PROTOCOLS, STAGES, Behaviour
+from tests.behaviours_of_targets import OF_TARGETS
+
+BEHAVIOURS = (*OF_STAGES, *OF_TARGETS)
 
 TESTS = Path(__file__).parent
 PLAYBOOKS = sorted((TESTS / "playbooks").glob("test_*.py"))

@@ -212,11 +212,19 @@ class Told(NamedTuple):
     ],
 )
 def test_what_a_running_gate_says_of_its_load(told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    health = {"upstreams": [UPSTREAM | told.upstream], "overload": LOAD | told.load}
+    health = {"gates": [{"upstreams": [UPSTREAM | told.upstream], "overload": LOAD | told.load}]}
     monkeypatch.setattr(checks, "ask", lambda folder, message: health)
     findings = list(check_load(Settings(LISTEN, str(tmp_path))))
     assert verdicts(findings) == told.found
     assert any(told.said in finding.said for finding in findings)
+
+
+def test_a_gate_that_does_not_answer_is_told_of_and_the_others_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    health = {"gates": [{"error": "it does not answer"}, {"upstreams": [UPSTREAM], "overload": LOAD}]}
+    monkeypatch.setattr(checks, "ask", lambda folder, message: health)
+    assert verdicts(list(check_load(Settings(LISTEN, str(tmp_path))))) == ["fail", "ok"]
 
 
 def test_where_nothing_runs_there_is_no_load(settings: Settings) -> None:

@@ -77,6 +77,13 @@ def test_connections_leave_half_of_the_descriptors_to_upstreams(said: int, files
     assert granted(Overload(connections=said), files=files).connections == connections
 
 
+def test_workers_share_what_is_there() -> None:
+    found = bounds(Overload(connections=101, calls=10, memory=GIB), None, 16 * GIB, 10**6, workers=4)
+    assert (found.connections, found.calls, found.memory, found.body_memory) == (26, 3, GIB // 4, GIB // 16)
+    found = bounds(NOTHING, 512 * MIB, 16 * GIB, 10**6, workers=4)
+    assert (found.connections, found.calls, found.memory) == (10_000, 1536, 96 * MIB)
+
+
 def test_descriptors_are_as_many_as_the_hard_limit_allows() -> None:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:

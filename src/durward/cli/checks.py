@@ -63,11 +63,17 @@ def check_listener(settings: Settings) -> Finding:
 def check_load(settings: Settings) -> Iterator[Finding]:
     """What a running gate says of its upstreams and of itself; nothing where none runs."""
     told = ask(Path(settings.data_dir), {"do": "health"}) if Path(settings.data_dir).is_dir() else None
-    if told is None:
-        return
-    for upstream in told["upstreams"]:
-        yield from _standing(upstream)
-    overload = told["overload"]
+    for gate in told["gates"] if told is not None else ():
+        if "error" in gate:
+            yield Finding("fail", "load", f"a gate tells nothing of itself: {gate['error']}", "Look at the log.")
+            continue
+        for upstream in gate["upstreams"]:
+            yield from _standing(upstream)
+        yield _load(gate["overload"])
+
+
+def _load(overload: Message) -> Finding:
+    """How much one gate has to do."""
     memory = f"memory {overload['memory_share']:.0%} of {overload['memory'] / 1e6:.0f} MB"
     said = f"loop {overload['lag_ms']:.0f} ms late, {memory}, {overload['calls']['open']} calls in progress"
     refused = ", ".join(f"{count} {name}" for name, count in overload["turned_away"].items() if count)
@@ -76,11 +82,10 @@ def check_load(settings: Settings) -> Iterator[Finding]:
         remedy = (
             "Give it another core or more memory, spread callers over more gates, or send what can wait as `batch`."
         )
-        yield Finding("fail", "load", f"calls are refused: {said}", remedy)
-    elif overload["steps"]:
-        yield Finding("warn", "load", f"memory is short: {said}", "Give it more memory, or lower `overload.calls`.")
-    else:
-        yield Finding("ok", "load", said)
+        return Finding("fail", "load", f"calls are refused: {said}", remedy)
+    if overload["steps"]:
+        return Finding("warn", "load", f"memory is short: {said}", "Give it more memory, or lower `overload.calls`.")
+    return Finding("ok", "load", said)
 
 
 def _standing(upstream: Message) -> Iterator[Finding]:

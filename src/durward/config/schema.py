@@ -230,14 +230,14 @@ class Drain(Section):
 
 
 class Overload(Section):
-    """What the gate takes on at most; what is beyond is refused with 503 `overloaded`. Unset, it follows from the machine."""
+    """What the gate takes on at most, all `workers` together: what is beyond is refused (503). Unset, it follows from the machine."""
 
     connections: fields.Count | None = None
-    """Callers that are connected. Unset: 10000, or what half of the file descriptors of the process allow."""
+    """Callers that are connected. Unset: 10000 a worker, or what half of the file descriptors of the process allow."""
     calls: fields.Count | None = None
-    """Calls in progress. Unset: one for each 64 KiB of `memory`, from 64 to 10000."""
+    """Calls in progress. Unset: one for each 64 KiB of `memory`, from 64 to 10000 a worker."""
     memory: fields.Size | None = None
-    """Memory of the gate process (Linux), at 85 % of which it begins to save, and at 98 % refuses all calls.
+    """Memory of the gate (Linux), at 85 % of which it begins to save, and at 98 % refuses all calls.
 
     Unset: the limit of its control group less 128 MiB for its other processes, at least half; or else the memory of the machine."""
 

@@ -49,8 +49,8 @@ class Bounds(NamedTuple):
     """How long an idle connection stays when the edge drains: a request may be on its way already."""
 
 
-def bounds(said: Overload, limit: int | None, machine: int, files: int) -> Bounds:
-    """What the operator said, and for the rest what follows.
+def bounds(said: Overload, limit: int | None, machine: int, files: int, workers: int = 1) -> Bounds:
+    """What the operator said, and for the rest what follows; of one gate, where `workers` share evenly what is there.
 
     `limit` is the memory that the control groups allow, if they do, `machine` all there is, `files` how many descriptors there may be:
     a call needs up to two of them, so connections get less than half whatever was said.
@@ -60,10 +60,11 @@ def bounds(said: Overload, limit: int | None, machine: int, files: int) -> Bound
         memory = min(said.memory or machine, machine)
     else:
         memory = min(said.memory or limit, max(limit - OTHERS_MEMORY, limit // 2))
+    memory //= workers
     allowed = max(1, (files - SPARE_FILES) // 2)
     return Bounds(
-        connections=min(said.connections or MOST, allowed),
-        calls=said.calls or min(MOST, max(FEWEST, memory // CALL_MEMORY)),
+        connections=min(-(-said.connections // workers) or MOST, allowed),
+        calls=-(-said.calls // workers) or min(MOST, max(FEWEST, memory // CALL_MEMORY)),
         body_memory=min(MOST_BODY_MEMORY, memory // 4),
         memory=memory,
     )

@@ -37,10 +37,10 @@ class Overload:
         self._gave_back = self._told = -QUIET_SECONDS
 
     def _bounds(self, settings: Settings) -> Bounds:
-        found = bounds(settings.overload, memory_limit(), machine_memory(), self._files)
+        found = bounds(settings.overload, memory_limit(), machine_memory(), self._files, settings.workers)
         for name in ("connections", "memory"):
-            said, granted = getattr(settings.overload, name), getattr(found, name)
-            if said > granted:
+            said, granted = getattr(settings.overload, name), getattr(found, name) * settings.workers
+            if said > granted + settings.workers:
                 log.warning("overload.%s is %d, and this machine allows %d: so many are granted", name, said, granted)
         return found
 

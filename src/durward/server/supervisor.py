@@ -223,7 +223,9 @@ class Supervisor:
             }
         if command == "settings":
             return self._piece_of_settings(int(message.get("from", 0)))
-        if command != "health" and not (isinstance(command, str) and command.startswith("agent.")):
+        if command == "health":
+            return {"gates": await self._gates.ask_each(message, ANSWER_SECONDS)}
+        if not isinstance(command, str) or not command.startswith("agent."):
             raise CallerError(f"There is no command {command!r}.")
         if self._place.promised:
             # The next gate may have read already who the agents are.
