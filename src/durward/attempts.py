@@ -9,7 +9,7 @@ from durward.protocols.retry_after import read_retry_after
 from durward.records.entry import Entry
 from durward.routing.plan import UNTOLD_SECONDS, falls_over, falls_over_error, outcome_of, plan
 from durward.snapshot import Course, Snapshot, Step
-from durward.upstreams.request import Outbound
+from durward.upstreams.request import Body, Outbound
 from durward.upstreams.stale import Stale
 
 
@@ -38,10 +38,16 @@ class Attempts:
             raise UpstreamError(f"Every upstream of {course.resource.name} keeps failing.", reason="upstream_ejected")
         step.standing.retries.called(now)
         while True:
+            way = step.way
+            credential = _credential(step, outbound)
             attempt = entry.attempt(step.target)
+            head, body = _request(step, outbound, credential)
+            meter.sends(snapshot.price(course.resource, step), snapshot.other_prices(step, meter.request))
             step.standing.called(now)
             try:
-                answer = await self._send(snapshot, course, step, outbound, meter, entry)
+                answer = await self._upstreams.send(
+                    way.endpoint.origin, head, body, way.endpoint.timeouts, entry.confirm
+                )
             except UpstreamError as error:
                 entry.attempted(attempt, 0, error.reason)
                 now = self._clock.monotonic()
@@ -68,20 +74,6 @@ class Attempts:
             answer.cancel()
             step = following
 
-    async def _send(
-        self, snapshot: Snapshot, course: Course, step: Step, outbound: Outbound, meter: Meter, entry: Entry
-    ) -> UpstreamAnswer:
-        way = step.way
-        credential = way.presented.lines(way.endpoint.origin, outbound.exchange.head.fields)
-        if way.presented.displaces:
-            outbound.leave_out(way.presented.displaces)
-        if outbound.asked.request is not None:
-            head, body = outbound.model_call(step.line, credential, step.target.model, way.asks_usage)
-        else:
-            head, body = outbound.other_call(step.line, credential, way.body_limit)
-        meter.sends(snapshot.price(course.resource, step), snapshot.other_prices(step, meter.request))
-        return await self._upstreams.send(way.endpoint.origin, head, body, way.endpoint.timeouts, entry.confirm)
-
     def _note(self, step: Step, answer: UpstreamAnswer, now: float) -> None:
         outcome = outcome_of(answer.status)
         wait: float | None = None
@@ -91,6 +83,22 @@ class Attempts:
             if wait is None and outcome == "busy":
                 wait = UNTOLD_SECONDS
         step.standing.note(step.target.model, outcome, now, wait)
+
+
+def _credential(step: Step, outbound: Outbound) -> bytes:
+    """The header lines that the target's upstream is shown. Raises GateError `credential_missing`: nothing was tried then."""
+    presented = step.way.presented
+    credential = presented.lines(step.way.endpoint.origin, outbound.exchange.head.fields)
+    if presented.displaces:
+        outbound.leave_out(presented.displaces)
+    return credential
+
+
+def _request(step: Step, outbound: Outbound, credential: bytes) -> tuple[bytes, Body]:
+    """Head and body of the call at this target."""
+    if outbound.asked.request is not None:
+        return outbound.model_call(step.line, credential, step.target.model, step.way.asks_usage)
+    return outbound.other_call(step.line, credential, step.way.body_limit)
 
 
 def _first(steps: Sequence[Step], now: float) -> Step | None:
