@@ -32,7 +32,6 @@ from bench.subjects import (
 
 ROUNDS = 5
 CALL_SECONDS = 4
-OVERLOAD_SECONDS = float(os.environ.get("DURWARD_OVERLOAD_SECONDS", overload.SECONDS))
 
 
 class Bar(NamedTuple):
@@ -245,10 +244,10 @@ def overloaded(place: Place) -> Iterator[Figure]:
     base_url = f"http://127.0.0.1:{place.ports.plain}/v1"
     bounds = f"overload: {{memory: {overload.CAP_MB * 3 // 4}MB}}\n"
     with provider(place), gate(place, base_url, _data_dir(place), bounds) as durward:
-        found = overload.measure(place, durward, OVERLOAD_SECONDS)
+        found = overload.measure(place, durward)
     answers = ", ".join(f"{name}: {count}" for name, count in sorted(found.answers.items()))
     detail = f"peak {found.peak:.0f}, {found.goodput:.0f} of {found.offered:.0f} calls/s; {answers}"
-    name = f"{overload.FACTOR} × overload for {OVERLOAD_SECONDS:g} s"
+    name = f"{overload.FACTOR} × overload for {overload.SECONDS:g} s"
     yield Figure(Bar(f"{name}: peak / goodput", 1 / 0.9, "×"), found.peak / found.goodput, detail)
     yield Figure(Bar(f"{name}: recovered", 2.0, "s", below=True), found.recovered, f"p99 in it {found.waited:.2f} s")
     yield Figure(Bar(f"{name}: memory of the gate, most", overload.CAP_MB, "MB"), found.most_mb)

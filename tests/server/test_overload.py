@@ -1,5 +1,6 @@
 """Measuring acts on the edge, and new settings on all of it."""
 
+import asyncio
 import logging
 
 import pytest
@@ -121,6 +122,29 @@ async def test_calls_beyond_the_bound_are_refused_and_those_in_progress_go_on(me
     await second.let_pass(1)
     await second.deliver(GET % 3)
     assert second.written.count(b"HTTP/1.1 200 ") == 1
+
+
+async def test_a_measurement_that_fails_is_told_and_the_next_one_is_made(
+    memory: Memory, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overload = watched(Line(echo))
+    monkeypatch.setattr(module, "SAMPLE_SECONDS", 0.0)
+    enough = asyncio.Event()
+    tries = 0
+
+    def read() -> int:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise OSError("no such process")
+        enough.set()
+        return 0
+
+    monkeypatch.setattr(memory, "read", read)
+    watching = asyncio.create_task(overload.watch())
+    await enough.wait()
+    watching.cancel()
+    assert "cannot be measured" in caplog.text
 
 
 async def test_more_than_the_machine_allows_is_not_granted_and_said(

@@ -59,11 +59,16 @@ class Overload:
 
     async def watch(self) -> None:
         """Measure for ever."""
-        self.sample(0.0)
+        lag = 0.0
         while True:
+            try:
+                self.sample(lag)
+            except Exception:
+                # A bug, or no word from the system; what was measured last would hold for ever.
+                log.exception("the gate cannot be measured")
             due = self._clock.monotonic() + SAMPLE_SECONDS
             await asyncio.sleep(SAMPLE_SECONDS)
-            self.sample(self._clock.monotonic() - due)
+            lag = self._clock.monotonic() - due
 
     def sample(self, lag: float) -> None:
         """Act on how late the loop was, and how much memory there is."""

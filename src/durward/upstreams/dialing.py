@@ -1,11 +1,12 @@
 """Opens connections: the addresses of a name in turn, each with a head start over the next (RFC 8305), TLS where the scheme says so."""
 
 import asyncio
+import errno
 import ssl
 from collections.abc import Callable
 from typing import Any, Final
 
-from durward.calls.errors import UpstreamError
+from durward.calls.errors import GateError, UpstreamError
 from durward.calls.origin import Origin
 from durward.upstreams.connection import Connection
 from durward.upstreams.resolution import Names
@@ -13,6 +14,7 @@ from durward.upstreams.tls import upstream_tls
 
 HEAD_START_SECONDS: Final = 0.25
 """How long an address is tried alone before the next one is tried beside it."""
+OUT_OF_FILES: Final = (errno.EMFILE, errno.ENFILE)
 
 Factory = Callable[[], Connection]
 
@@ -31,13 +33,16 @@ class Dialer:
         self._tls = None
 
     async def dial(self, origin: Origin, factory: Factory) -> Connection:
-        """An open connection. Raises UpstreamError `upstream_unreachable`."""
+        """An open connection. Raises UpstreamError `upstream_unreachable`, GateError `overloaded`."""
         try:
             addresses = await self._names.resolve(origin.host)
             if len(addresses) == 1:
                 return await self._open(origin, addresses[0], factory)
             return await self._race(origin, addresses, factory)
         except (OSError, UnicodeError) as error:
+            if isinstance(error, OSError) and error.errno in OUT_OF_FILES:
+                # Ours, and nothing to hold against the upstream.
+                raise GateError("No file descriptor is left for a connection.", reason="overloaded") from error
             raise unreachable(origin, _why(error)) from error
 
     async def _open(self, origin: Origin, address: str, factory: Factory) -> Connection:
