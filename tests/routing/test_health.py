@@ -100,6 +100,22 @@ def test_a_probe_that_fails_ejects_for_longer_up_to_a_bound() -> None:
         assert one.until - now == min(EJECTED_SECONDS * number, LONGEST_SECONDS)
 
 
+def test_a_probe_that_is_told_to_wait_found_it_there() -> None:
+    one = ejected()
+    back = one.until
+    assert one.admit(back)
+    one.note("m", "busy", back, 5.0)
+    assert (state(one, back), one.rank("m", back), one.rank("m", back + 5)) == ("closed", WAITING, WELL)
+
+
+def test_a_probe_that_is_answered_with_an_error_of_its_own_did_not_find_it_well() -> None:
+    one = ejected()
+    back = one.until
+    assert one.admit(back)
+    one.note("m", "doubtful", back)
+    assert one.until - back == 2 * EJECTED_SECONDS
+
+
 def test_a_probe_without_an_outcome_is_followed_by_another() -> None:
     one = ejected()
     back = one.until
@@ -186,7 +202,7 @@ def test_whatever_happens(steps: list[tuple[float, Outcome | str]]) -> None:
             continue
         one.note("m", outcome, now, 5.0 if outcome == "busy" else None)  # type: ignore[arg-type]
         failed_running = failed_running + 1 if outcome == "failed" else 0 if outcome == "answered" else failed_running
-        if outcome == "answered":
+        if outcome in ("answered", "busy"):
             assert not one.until, "an answer to what was admitted closes"
         if closed_before and failed_running >= 5:
             assert one.until

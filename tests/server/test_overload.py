@@ -2,17 +2,23 @@
 
 import asyncio
 import logging
+import signal
+import sys
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from durward.calls.ports import Exchange
+from durward.cli.checks import check_load
+from durward.config.compile import compile_file
 from durward.config.settings import Overload as Said
 from durward.config.settings import Settings
 from durward.server import overload as module
 from durward.server.overload import Overload
 from tests.playbooks.world import World
 from tests.server.line import GET, Line, echo
+from tests.server.running import durward, until
 
 GIB = 2**30
 SETTINGS = Settings("127.0.0.1:0", "unused", overload=Said(memory=GIB))
@@ -157,3 +163,25 @@ async def test_more_than_the_machine_allows_is_not_granted_and_said(
     assert overload.bounds.connections < 10**6
     assert overload.bounds.memory == 64 * GIB
     assert len(caplog.records) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how much memory a process has")
+def test_a_gate_without_memory_refuses_calls_says_so_and_goes_on_once_it_has_more(tmp_path: Path) -> None:
+    with durward(tmp_path) as (running, _):
+        assert running.chat() == 200
+        file = tmp_path / "durward.yaml"
+        enough = file.read_text()
+        file.write_text(enough + "overload: {memory: 8MiB}\n")
+        running.process.send_signal(signal.SIGHUP)
+        until(lambda: running.chat() == 503, "calls that are refused")
+        status, answer = running.ask("POST", "/v1/chat/completions", {})
+        assert (status, answer["error"]["code"]) == (503, "overloaded")
+        assert running.ask("GET", "/healthz")[0] == 200
+        assert running.is_ready(), "it is overloaded, not out of order"
+        (load,) = [each for each in check_load(compile_file(file)) if each.about == "load"]
+        assert load.verdict == "fail"
+        assert "The gate is short of memory. Calls are refused" in running.log.read_text()
+        file.write_text(enough)
+        running.process.send_signal(signal.SIGHUP)
+        until(lambda: running.chat() == 200, "calls that are carried again")
+        assert [each.verdict for each in check_load(compile_file(file))] == ["ok"]

@@ -84,16 +84,17 @@ class Breaker:
             self._wait(model, now + min(wait, LONGEST_SECONDS), now)
         if outcome == "answered":
             self._waits.pop(model, None)
-            self._answered(now)
-        elif outcome != "busy":
+            self._running = 0
+        if outcome in ("answered", "busy"):
+            self._close(now)
+        else:
             self._fail(now, sure=outcome == "failed")
         if self._waits:
             self._waits = {name: until for name, until in self._waits.items() if now < until}
         self.clear = not (self._running or self.until or self._waits)
 
-    def _answered(self, now: float) -> None:
-        self._running = 0
-        # What was answered had to be sent since the ejection: calls from before say nothing new.
+    def _close(self, now: float) -> None:
+        """It is there, if it had enough to do. What was answered had to be sent since the ejection: calls from before say nothing new."""
         if self.until and self._tried:
             self.until = 0.0
             self._probing = False
