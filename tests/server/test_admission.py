@@ -24,7 +24,7 @@ class Doorkeeper:
         self.refused: list[tuple[str, str]] = []
         self.pressure = Pressure(1000)
         for _ in range(20):
-            self.pressure.measure(lag, int(share * 1000))
+            self.pressure.measure(lag, int(share * 1000), 10)
         self.admission = Admission(
             self.world.gateway, self.pressure, lambda reason, peer: self.refused.append((reason, peer))
         )

@@ -73,11 +73,12 @@ class Overload:
     def sample(self, lag: float) -> None:
         """Act on how late the loop was, and how much memory there is."""
         pressure = self._pressure
-        pressure.measure(max(0.0, lag), self._resident.read())
+        load = 0 if self._edge is None else self._edge.connections + self._edge.calls
+        pressure.measure(max(0.0, lag), self._resident.read(), load)
         if self._edge is not None:
             self._edge.press(pressure.saves, pressure.parts, pressure.sheds)
         now = self._clock.monotonic()
-        if pressure.saves and now - self._gave_back >= GIVE_BACK_SECONDS:
+        if pressure.tight and now - self._gave_back >= GIVE_BACK_SECONDS:
             self._gave_back = now
             self._resident.give_back()
         if pressure.sheds and now - self._told >= QUIET_SECONDS:
