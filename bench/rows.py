@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import bulk, hangup, idle_streams, load, make_journal, prompts, reload, slow, takeover
+from bench import bulk, hangup, idle_streams, load, make_journal, overload, prompts, reload, slow, takeover
 from bench.figures import Bar, Figure
 from bench.processes import BenchError, command, cpu, pss_mb, tree, wait_until
 from bench.subjects import (
@@ -272,6 +272,23 @@ def workers(place: Place) -> Iterator[Figure]:
     )
 
 
+def overloaded(place: Place) -> Iterator[Figure]:
+    """A storm of ten times the calls that the gate can carry."""
+    base_url = f"http://127.0.0.1:{place.ports.plain}/v1"
+    bounds = f"overload: {{memory: {overload.CAP_MB * 3 // 4}MB}}\n"
+    with provider(place), gate(place, base_url, _data_dir(place), bounds) as durward:
+        found = overload.measure(place, durward)
+    answers = ", ".join(f"{name}: {count}" for name, count in sorted(found.answers.items()))
+    detail = f"peak {found.peak:.0f}, {found.goodput:.0f} of {found.offered:.0f} calls/s; {answers}"
+    name = f"{overload.FACTOR} × overload for {overload.SECONDS:g} s"
+    yield Figure(Bar(f"{name}: peak / goodput", 1 / 0.9, "×"), found.peak / found.goodput, detail)
+    yield Figure(Bar(f"{name}: recovered", 2.0, "s", below=True), found.recovered, f"p99 in it {found.waited:.2f} s")
+    yield Figure(Bar(f"{name}: memory of the gate, most", overload.CAP_MB, "MB"), found.most_mb)
+    checks = ", ".join(f"{status}: {count}" for status, count in sorted(found.checks.items()))
+    bad = sum(count for status, count in found.checks.items() if status != 200)
+    yield Figure(Bar(f"{name}: health checks that failed", 0, "checks"), bad, checks)
+
+
 def _replaced(durward: Subject, old: int) -> bool:
     try:
         return durward.gate_pid() != old and ready(durward.port)
@@ -292,6 +309,7 @@ ROWS: dict[str, Callable[[Place], Iterator[Figure]]] = {
     "hangup": hang_up,
     "restart": restart,
     "reload": reloads,
+    "overload": overloaded,
     "takeover": takeovers,
     "idle-streams": idle_streams_row,
     "bulk": bulk_row,

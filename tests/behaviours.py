@@ -215,16 +215,8 @@ BEHAVIOURS = (
     ),
     Behaviour(
         "route",
-        "targets are tried in order until one answers, and none twice where it may have acted",
-        (
-            *at("every_mode", "the_next_target_answers_where_the_first_cannot_be_reached"),
-            *at(
-                "model_calls",
-                "the_next_target_is_tried_before_the_first_byte",
-                "what_may_have_been_acted_on_is_not_tried_again",
-                "the_last_targets_failure_passes_unchanged",
-            ),
-        ),
+        "where the first target cannot be reached the next one answers",
+        at("every_mode", "the_next_target_answers_where_the_first_cannot_be_reached"),
         MODELS,
     ),
     Behaviour(

@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.behaviours import BEHAVIOURS, MODES, NO_STREAM, NOT_THERE, PROTOCOLS, STAGES, Behaviour
+from tests.behaviours import BEHAVIOURS as OF_STAGES
+from tests.behaviours import MODES, NO_STREAM, NOT_THERE, PROTOCOLS, STAGES, Behaviour
+from tests.behaviours_of_targets import OF_TARGETS
+
+BEHAVIOURS = (*OF_STAGES, *OF_TARGETS)
 
 TESTS = Path(__file__).parent
 PLAYBOOKS = sorted((TESTS / "playbooks").glob("test_*.py"))
@@ -20,7 +24,7 @@ def functions(path: Path) -> set[str]:
     return {f"{name}::{node.name}" for node in nodes if node.name.startswith("test_")}
 
 
-EXISTING = set().union(*map(functions, [*PLAYBOOKS, TESTS / "test_gateway.py"]))
+EXISTING = set().union(*map(functions, [*PLAYBOOKS, TESTS / "test_gateway.py", TESTS / "test_attempts.py"]))
 NAMED = {test for behaviour in BEHAVIOURS for test in behaviour.tests}
 
 

@@ -55,7 +55,7 @@ class Gateway:
         self._journal = journal
         self._on_disk = journal.on_disk
         self._upstreams = upstreams
-        self._attempts = Attempts(upstreams)
+        self._attempts = Attempts(upstreams, clock)
         self._clock = clock
         self._random = random
         self.take_over(snapshot)
@@ -67,6 +67,7 @@ class Gateway:
     def take_over(self, snapshot: Snapshot) -> None:
         """From now on calls begin with this snapshot; those in progress keep theirs."""
         self._snapshot = snapshot
+        snapshot.keep_health()
         snapshot.listings.fetch = partial(self._fetch_models, snapshot)
 
     async def handle(self, exchange: Exchange) -> None:
@@ -78,15 +79,13 @@ class Gateway:
         head = exchange.head
         relay = Relay(exchange, self.pulse)
         try:
-            known = head.memo
-            if not isinstance(known, Known) or known.snapshot is not self._snapshot:
-                known = head.memo = Known(self._snapshot, read_arrival(head, self._snapshot.catalog.wire_of))
+            known = self.known(head)
             arrival = known.arrival
             speaker = arrival.speaker
             if arrival.address.door in ("health", "ready"):
                 self._report_health(exchange, arrival.address.door == "ready")
                 return
-            principal = self._identify(known, head)
+            principal = self.identify(known, head)
             trace, parent = read_trace(head.fields)
             opening = replace(
                 known.opening,
@@ -111,8 +110,18 @@ class Gateway:
             await _refuse(relay, speaker, entry, GateError("The gate failed."), call, self._on_disk)
             raise
 
-    def _identify(self, known: Known, head: RequestHead) -> Principal:
-        """Who calls; the key is looked up for each call, since it may have been rotated since the last."""
+    def known(self, head: RequestHead) -> Known:
+        """What the head tells, noted on it for the next one that is equal. Raises CallerError `bad_path`, `not_found`."""
+        known = head.memo
+        if not isinstance(known, Known) or known.snapshot is not self._snapshot:
+            known = head.memo = Known(self._snapshot, read_arrival(head, self._snapshot.catalog.wire_of))
+        return known
+
+    def identify(self, known: Known, head: RequestHead) -> Principal:
+        """Who calls; the key is looked up for each call, since it may have been rotated since the last.
+
+        Raises CallerError `key_missing`, `key_unknown`, `conflicting_keys`.
+        """
         if not known.digest:
             known.digest = digest_of(head.fields, known.arrival.query.keys)
         principal = self._keys.of(known.digest)

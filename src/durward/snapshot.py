@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 
 from durward.calls.decision import Decision
 from durward.calls.errors import CallerError
-from durward.calls.ports import Clock, RequestHead
+from durward.calls.ports import Clock, Health, RequestHead, Standing, UpstreamKey
 from durward.calls.principal import Principal
 from durward.calls.record import Opening
 from durward.calls.resource import Resource, Target
+from durward.calls.retries import RetryBudgets
 from durward.catalog.catalog import Catalog
 from durward.catalog.listing import Listings, known_names
 from durward.catalog.models import nearest
@@ -20,20 +21,28 @@ from durward.protocols.announced import read_announced
 from durward.protocols.arrival import Arrival
 from durward.protocols.bodies import OTHER_BODY_LIMIT, Asked
 from durward.protocols.wire import ModelRequest
+from durward.routing.health import Breakers
 from durward.upstreams.endpoint import Endpoint, read_endpoint
 from durward.upstreams.request import passed_lines, request_line, trace_line
 
 
 class Way:
-    """The way to one upstream: where it is, what is presented there, and how its answers are read."""
+    """The way to one upstream: where it is, how it stands, what is presented there, and how its answers are read."""
 
-    __slots__ = ("asks_usage", "body_limit", "endpoint", "presented")
+    __slots__ = ("asks_usage", "body_limit", "endpoint", "key", "presented", "standing")
 
     def __init__(
-        self, endpoint: Endpoint, presented: Presented, asks_usage: bool = False, body_limit: int = OTHER_BODY_LIMIT
+        self,
+        endpoint: Endpoint,
+        presented: Presented,
+        health: Health,
+        asks_usage: bool = False,
+        body_limit: int = OTHER_BODY_LIMIT,
     ) -> None:
         self.endpoint = endpoint
         self.presented = presented
+        self.key = UpstreamKey(endpoint.name, endpoint.origin, presented.digest)
+        self.standing = health.of(self.key)
         self.asks_usage = asks_usage
         self.body_limit = body_limit
 
@@ -41,11 +50,12 @@ class Way:
 class Step:
     """One target of a course: the way there, and the request line and Host of the call at it."""
 
-    __slots__ = ("line", "price", "target", "way")
+    __slots__ = ("line", "price", "standing", "target", "way")
 
     def __init__(self, target: Target, way: Way, line: bytes) -> None:
         self.target = target
         self.way = way
+        self.standing: Standing = way.standing
         self.line = line
         self.price: Kept | None = None
         """What the course's resource costs here; kept, since it is asked for twice a call."""
@@ -76,7 +86,16 @@ KEPT_PLACE = 512
 class Snapshot:
     """Catalog, policy, prices, ownership, and the way to every upstream."""
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str], owners: Owners, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        environment: Mapping[str, str],
+        owners: Owners,
+        clock: Clock,
+        health: Health | None = None,
+    ) -> None:
+        """Without `health` nothing is known of any upstream before."""
+        self.health = health or Breakers(RetryBudgets())
         self.catalog = Catalog(settings)
         self.listings = Listings(clock)
         self.ownership = Ownership(settings, owners, clock)
@@ -87,14 +106,18 @@ class Snapshot:
         for provider in settings.providers:
             endpoint = read_endpoint(provider.name, provider.base_url, provider.timeouts)
             presented = Presented(provider.credential, endpoint.origin, environment)
-            self.providers[provider.name] = Way(endpoint, presented, provider.stream_usage == "ask")
+            self.providers[provider.name] = Way(endpoint, presented, self.health, provider.stream_usage == "ask")
         self.apis: dict[str, Way] = {}
         for api in settings.apis:
             endpoint = read_endpoint(api.name, api.base_url, api.timeouts)
             presented = Presented(api.credential, endpoint.origin, environment)
-            self.apis[api.name] = Way(endpoint, presented, body_limit=api.body_limit)
+            self.apis[api.name] = Way(endpoint, presented, self.health, body_limit=api.body_limit)
 
         self._courses: dict[tuple[Principal, str, str], Course] = {}
+
+    def keep_health(self) -> None:
+        """Forget how upstreams stand that are not, or no longer, of this configuration."""
+        self.health.keep(way.key for ways in (self.providers, self.apis) for way in ways.values())
 
     def course(self, principal: Principal, arrival: Arrival, method: str, request: ModelRequest | None) -> Course:
         """Resolve and authorize. Raises CallerError as `Catalog.resolve` does.

@@ -8,12 +8,14 @@ from typing import NamedTuple
 import pytest
 from msgspec.structs import replace
 
+from durward.cli import checks
 from durward.cli.checks import (
     Finding,
     check_certificate,
     check_clients,
     check_data_dir,
     check_listener,
+    check_load,
     check_secrets,
 )
 from durward.config.settings import Api, Credential, OutboundProxy, Provider, Settings, Tls
@@ -79,6 +81,7 @@ def test_a_running_durward_is_told_of_and_a_file_that_it_did_not_take_over(tmp_p
         assert found.verdict == "ok"
         assert f"pid {running.pid}" in found.said
         assert verdicts(list(check_data_dir(settings))) == ["ok", "ok"]
+        assert verdicts(list(check_load(settings))) == ["ok"]
         (tmp_path / "durward.yaml").write_text("moode: x\n")
         running.process.send_signal(1)
         until(lambda: check_listener(settings).verdict == "warn", "the file that is not taken over")
@@ -202,3 +205,69 @@ def test_a_variable_without_tls_leads_nowhere_where_the_gate_speaks_it(settings:
 )
 def test_variables_that_do_no_harm(settings: Settings, environment: dict[str, str]) -> None:
     assert verdicts(list(check_clients(replace(settings, listen="127.0.0.1:7300"), environment))) == ["ok"]
+
+
+UPSTREAM = {
+    "upstream": "openai",
+    "state": "closed",
+    "seconds": 0.0,
+    "ejections": 0,
+    "calls": 9,
+    "failures": 0,
+    "waits": {},
+    "retries": {"calls": 9, "retries": 0, "refused": 0},
+}
+LOAD = {
+    "lag_ms": 1.2,
+    "memory": 10**9,
+    "memory_share": 0.1,
+    "steps": [],
+    "turned_away": {"batch": 0, "interactive": 0},
+    "calls": {"open": 3, "most": 100},
+}
+
+
+class Told(NamedTuple):
+    """What a gate says, and what of it is a finding."""
+
+    upstream: dict[str, object]
+    load: dict[str, object]
+    found: list[str]
+    said: str
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        Told({}, {}, ["ok"], "loop 1 ms late, memory 10% of 1000 MB, 3 calls in progress"),
+        Told({"state": "open", "seconds": 12.0, "ejections": 2}, {}, ["fail", "ok"], "open, ejected 2 times"),
+        Told({"state": "half-open"}, {}, ["fail", "ok"], "tried again with the next call"),
+        Told({"waits": {"gpt-4o": 7.0}}, {}, ["warn", "ok"], "left alone with gpt-4o for 7 s more"),
+        Told({"retries": {"calls": 1, "retries": 100, "refused": 5}}, {}, ["warn", "ok"], "5 further attempts"),
+        Told({}, {"steps": ["saves"]}, ["warn"], "memory is short"),
+        Told(
+            {},
+            {"steps": ["sheds"], "turned_away": {"batch": 3, "interactive": 0}},
+            ["fail"],
+            "calls are refused: loop 1 ms late, memory 10% of 1000 MB, 3 calls in progress; refused so far: 3 batch",
+        ),
+    ],
+)
+def test_what_a_running_gate_says_of_its_load(told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    health = {"gates": [{"upstreams": [UPSTREAM | told.upstream], "overload": LOAD | told.load}]}
+    monkeypatch.setattr(checks, "ask", lambda folder, message: health)
+    findings = list(check_load(Settings(LISTEN, str(tmp_path))))
+    assert verdicts(findings) == told.found
+    assert any(told.said in finding.said for finding in findings)
+
+
+def test_a_gate_that_does_not_answer_is_told_of_and_the_others_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    health = {"gates": [{"error": "it does not answer"}, {"upstreams": [UPSTREAM], "overload": LOAD}]}
+    monkeypatch.setattr(checks, "ask", lambda folder, message: health)
+    assert verdicts(list(check_load(Settings(LISTEN, str(tmp_path))))) == ["fail", "ok"]
+
+
+def test_where_nothing_runs_there_is_no_load(settings: Settings) -> None:
+    assert list(check_load(settings)) == []

@@ -15,6 +15,7 @@ from durward.config.settings import (
     EffectOverride,
     Model,
     ModelTarget,
+    Overload,
     PriceOverride,
     Provider,
     Rule,
@@ -47,13 +48,14 @@ apis:
     effects: {{"POST /search": read, "* /drop*": destructive}}
   bare: {{base_url: https://h, credential: env:X}}
 agents:
-  support: {{tenant: acme, team: care, app: helpdesk, keys: ["sha256:{DIGEST.upper()}"]}}
+  support: {{tenant: acme, team: care, app: helpdesk, priority: batch, keys: ["sha256:{DIGEST.upper()}"]}}
 policies:
   - {{name: works, allow: {{agents: [support], resources: ["model/*", "api/crm/*"], effects: [read]}}}}
   - {{name: no deletes, deny: {{effects: [destructive], actions: [request]}}}}
   - {{name: rest, deny: {{}}}}
 prices: {{"model/qwen*": {{input: 0.10, output: 3e-1}}}}
 records: {{payloads: none}}
+overload: {{calls: 500, memory: 1GiB}}
 ca_file: ca.pem
 """
 
@@ -121,7 +123,8 @@ def test_a_whole_file(tmp_path: Path) -> None:
             ),
             Api("bare", "https://h", Credential(header="Authorization", template="Bearer ${env:X}")),
         ),
-        agents=(Agent("support", "acme", "care", "helpdesk", (DIGEST,)),),
+        agents=(Agent("support", "acme", "care", "helpdesk", (DIGEST,), "batch"),),
+        overload=Overload(calls=500, memory=2**30),
         policies=(
             Rule(
                 "works", "allow", Selector(agents=("support",), resources=("model/*", "api/crm/*"), effects=("read",))

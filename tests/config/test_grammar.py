@@ -111,6 +111,16 @@ def test_what_is_no_price(value: object) -> None:
         grammar.price(value)
 
 
+def test_counts() -> None:
+    assert (grammar.count(1), grammar.count(10**6)) == (1, 10**6)
+
+
+@pytest.mark.parametrize("value", [0, -1, 10**6 + 1, True, 1.5, "7", None])
+def test_what_is_no_count(value: object) -> None:
+    with pytest.raises(Wrong):
+        grammar.count(value)
+
+
 def test_digests_are_read_in_lower_case() -> None:
     assert grammar.digest("sha256:" + "aB" * 32) == "ab" * 32
 

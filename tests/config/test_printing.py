@@ -20,6 +20,7 @@ from durward.config.settings import (
     Model,
     ModelTarget,
     OutboundProxy,
+    Overload,
     PriceOverride,
     Provider,
     Rule,
@@ -49,6 +50,7 @@ credentials = st.one_of(
     ),
 )
 durations = st.integers(1, 86_400_000).map(lambda milliseconds: milliseconds / 1000)
+counts = st.one_of(st.just(0), st.integers(1, 10**6))
 hexes = st.text("0123456789abcdef", min_size=64, max_size=64)
 rates = st.one_of(st.none(), st.decimals(0, 10**6, places=6).map(lambda rate: format(rate, "f")))
 timeouts = st.builds(Timeouts, durations, durations, durations)
@@ -110,12 +112,23 @@ def settings(draw: st.DrawFn) -> Settings:
             Api(name, draw(urls), draw(credentials), draw(st.integers(1, 2**40)), tuple(effects))
             for name in draw(several(names))
         ),
-        tuple(Agent(name, draw(optional), draw(optional), draw(optional), draw(keys)) for name in draw(several(names))),
+        tuple(
+            Agent(
+                name,
+                draw(optional),
+                draw(optional),
+                draw(optional),
+                draw(keys),
+                draw(st.sampled_from(["interactive", "batch"])),
+            )
+            for name in draw(several(names))
+        ),
         tuple(Rule(name, draw(st.sampled_from(["allow", "deny"])), draw(selector)) for name in draw(several(labels))),
         tuple(
             PriceOverride(f"model/{name}", draw(rates) or "0", draw(rates), draw(rates), draw(rates), draw(rates))
             for name in draw(several(names))
         ),
+        overload=Overload(draw(counts), draw(counts), draw(counts)),
         drain=Drain(draw(durations), draw(st.one_of(st.just(0.0), durations))),
         trusted_proxies=draw(several(st.sampled_from(["10.0.0.0/8", "fd00::/8", "::1/128"]))),
         outbound_proxy=draw(st.one_of(st.none(), proxies)),

@@ -96,8 +96,7 @@ async def next_child(running: Running, name: str, known: int) -> int:
             status = await asyncio.to_thread(ask, running.data_dir, {"do": "status"})
         except DurwardError:  # The supervisor was ended in the moment of the answer.
             status = None
-        found = status or {}
-        pid = found.get(name) or next(iter(found.get(f"{name}s") or ()), None)
+        pid = (status or {}).get("gates", [None])[0] if name == "gate" else (status or {}).get(name)
         if pid and pid != known:
             running.known.add(pid)
             return int(pid)

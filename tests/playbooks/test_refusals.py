@@ -129,6 +129,18 @@ def full(_: str) -> World:
     return world
 
 
+def ejected(_: str) -> World:
+    """Every upstream has failed again and again, and those who had nowhere else to go have tried for this second."""
+    world = World()
+    snapshot = world.gateway._snapshot
+    for way in (*snapshot.providers.values(), *snapshot.apis.values()):
+        for _number in range(5):
+            way.standing.note("", "failed", world.clock.now)
+        while way.standing.admit(world.clock.now):
+            pass
+    return world
+
+
 def members(**more: Any) -> Callable[[Any], object]:
     return lambda ask: {**ask, **more}
 
@@ -180,6 +192,7 @@ CASES = {
     "object_unknown": Case(made(), body=naming_an_object),
     "credential_missing": Case(without_credentials, of_model_calls=False),
     "journal_unavailable": Case(full, of_model_calls=False),
+    "upstream_ejected": Case(ejected, of_model_calls=False),
     "upstream_unreachable": Case(
         made(), replies=unreached("upstream_unreachable", "The upstream refused the connection."), of_model_calls=False
     ),

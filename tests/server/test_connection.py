@@ -324,3 +324,77 @@ async def test_who_sends_too_much_ahead_for_all_that_is_held_is_cut_off() -> Non
     line = Line(Waiting(), BOUNDS._replace(body_memory=4_000))
     await line.deliver(GET % 1 + b"x" * 5_000)
     assert line.transport.aborted()
+
+
+# Under overload.
+
+
+async def test_a_connection_whose_call_was_turned_away_rests_and_then_goes_on() -> None:
+    app = Waiting()
+    busy = Line(app, BOUNDS._replace(calls=1))
+    line = Line(app, edge=busy.edge)
+    line.clock = busy.clock
+    await busy.deliver(GET % 1)
+    await line.deliver(GET % 2 + GET % 3)
+    assert statuses(line) == [503]
+    assert b"Retry-After: 1\r\n" in line.written
+    assert CLOSED not in line.written
+    assert not line.transport.is_reading()
+    await app.let_go()
+    await line.let_pass(0.5)
+    assert (app.begun, line.transport.is_reading()) == ([b"/1"], False)
+    await line.let_pass(0.5)
+    assert (app.begun, line.transport.is_reading()) == ([b"/1", b"/3"], True)
+    await app.let_go()
+    assert statuses(line) == [503, 200]
+    await line.deliver(GET % 4)
+    assert app.begun == [b"/1", b"/3", b"/4"]
+
+
+async def test_a_body_that_has_not_come_whole_is_not_waited_for_to_turn_a_call_away() -> None:
+    app = Waiting()
+    busy = Line(app, BOUNDS._replace(calls=1))
+    line = Line(app, edge=busy.edge)
+    await busy.deliver(GET % 1)
+    await line.deliver(POST % 100 + b"x" * 10)
+    assert statuses(line) == [503]
+    assert CLOSED in line.written
+    await app.let_go()
+
+
+async def test_a_connection_that_rests_ends_with_the_edge() -> None:
+    app = Waiting()
+    busy = Line(app, BOUNDS._replace(calls=1, farewell_seconds=0.5))
+    line = Line(app, edge=busy.edge)
+    line.clock = busy.clock
+    await busy.deliver(GET % 1)
+    await line.deliver(GET % 2)
+    draining = asyncio.create_task(line.edge.drain(5))
+    await settle()
+    await line.let_pass(1.5)
+    assert line.transport.ended() or line.transport.is_closing()
+    await app.let_go()
+    await line.let_pass(10)
+    await draining
+
+
+async def test_a_rest_that_ended_early_begins_no_second_call_beside_the_first() -> None:
+    app = Waiting()
+    busy = Line(app, BOUNDS._replace(calls=1))
+    line = Line(app, edge=busy.edge)
+    line.clock = busy.clock
+    await busy.deliver(GET % 1)
+    line.transport.stuck = True
+    line.connection.pause_writing()
+    await line.deliver(b"")
+    line.connection.resume_writing()
+    await line.deliver(GET % 2 + GET % 3 + GET % 4)
+    await app.let_go()
+    line.connection.resume_writing()
+    await settle()
+    assert app.begun == [b"/1", b"/3"]
+    await line.let_pass(3)
+    assert app.begun == [b"/1", b"/3"]
+    await app.let_go()
+    assert app.begun == [b"/1", b"/3", b"/4"]
+    await app.let_go()

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,16 @@ def test_the_status_tells_who_runs(tmp_path: Path) -> None:
         assert status is not None
         assert (status["pid"], status["address"]) == (running.pid, f"127.0.0.1:{running.port}")
         assert (status["gates"], status["office"]) == ([running.child("gate")], running.child("office"))
+        assert running.chat() == 200
+        told = ask(tmp_path / DATA, {"do": "health"})
+        assert told is not None
+        (health,) = told["gates"]
+        (upstream,) = health["upstreams"]
+        assert (upstream["state"], upstream["calls"], upstream["failures"]) == ("closed", 1, 0)
+        assert health["overload"]["steps"] == []
+        assert health["overload"]["resident"] > 0 or sys.platform != "linux"
+        assert health["overload"]["calls"]["open"] == 0
+        assert health["pool"]["opened"] == 1
     assert ask(tmp_path / DATA, {"do": "status"}) is None
 
 

@@ -4,9 +4,11 @@ import asyncio
 import sqlite3
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Barrier
 
 import pytest
 from hypothesis import given
@@ -99,6 +101,20 @@ def test_a_file_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
         base.execute("PRAGMA user_version = 9999")
     with pytest.raises(GateError, match="later version"):
         State(path)
+
+
+def test_gates_that_begin_at_once_all_find_a_whole_file(tmp_path: Path) -> None:
+    for number in range(20):
+        path = tmp_path / f"{number}.db"
+        barrier = Barrier(6)
+
+        def opened(path: Path, barrier: Barrier) -> list[Key]:
+            barrier.wait()
+            with closing(State(path)) as state:
+                return state.keys(0.0)
+
+        with ThreadPoolExecutor(6) as threads:
+            assert [each.result() for each in [threads.submit(opened, path, barrier) for _ in range(6)]] == [[]] * 6
 
 
 def test_what_is_no_database_is_said_to_be_unusable(tmp_path: Path) -> None:

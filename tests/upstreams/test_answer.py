@@ -6,7 +6,7 @@ import pytest
 
 from durward.calls.errors import UpstreamError
 from durward.protocols.http1_answer import AnswerHead
-from durward.upstreams.answer import UNREAD_BYTES, Answer
+from durward.upstreams.answer import UNREAD_BYTES, Answer, Holding
 from tests.upstreams.scripted import turns
 
 CUT = UpstreamError("Cut.", reason="upstream_cut")
@@ -18,6 +18,7 @@ class Source:
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.said: list[str] = []
+        self.holding = Holding()
 
     def pause(self) -> None:
         self.said.append("pause")
@@ -243,3 +244,36 @@ async def test_a_pour_that_is_given_up_hands_nothing_more_out() -> None:
     answer.brought([b"a"])
     assert poured == []
     assert await answer.chunk() == b"a"
+
+
+async def test_bodies_that_are_held_whole_are_bounded_in_all() -> None:
+    one, source = opened()
+    other, _ = opened()
+    other._source = source
+    source.holding.limit = 1000
+    first = asyncio.ensure_future(one.whole(10_000))
+    second = asyncio.ensure_future(other.whole(10_000))
+    await asyncio.sleep(0)
+    one.brought([b"x" * 600])
+    other.brought([b"y" * 300])
+    await asyncio.sleep(0)
+    assert (source.holding.held, first.done(), second.done()) == (900, False, False)
+    other.brought([b"y" * 200])
+    assert await second is None, "there is no room to wait for the rest"
+    assert source.holding.held == 600
+    assert await other.chunk() == b"y" * 500, "it is passed on as it comes"
+    one.brought([b"x" * 300])
+    one.finished()
+    assert await first == b"x" * 900
+    assert source.holding.held == 0
+
+
+async def test_a_body_that_is_given_up_is_held_no_more() -> None:
+    answer, source = opened()
+    whole = asyncio.ensure_future(answer.whole(10_000))
+    await asyncio.sleep(0)
+    answer.brought([b"x" * 600])
+    whole.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await whole
+    assert source.holding.held == 0

@@ -1,6 +1,7 @@
 """Opening connections: which address, over TLS or not, and what is told where none opens."""
 
 import asyncio
+import errno
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from durward.calls.errors import UpstreamError
+from durward.calls.errors import GateError, UpstreamError
 from durward.calls.origin import Origin
 from durward.upstreams.connection import Connection, Ticks
 from durward.upstreams.dialing import Dialer
@@ -123,6 +124,19 @@ async def test_where_no_address_answers_the_reason_is_told(addresses: list[str])
     with pytest.raises(UpstreamError, match=rf"api\.test:{port} could not be reached: .*refused") as caught:
         await dialer(addresses).dial(Origin("http", "api.test", port), connection)
     assert caught.value.reason == "upstream_unreachable"
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+async def test_that_no_descriptor_is_left_is_not_the_upstreams_failure(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def none_left(*_: Any, **__: Any) -> Any:
+        raise OSError(number, "Too many open files")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", none_left, raising=False)
+    with pytest.raises(GateError) as caught:
+        await dialer(["127.0.0.1"]).dial(Origin("http", "api.test", 1), connection)
+    assert caught.value.reason == "overloaded"
 
 
 async def test_a_name_that_is_none_is_unreachable() -> None:

@@ -224,3 +224,20 @@ async def test_a_body_that_cannot_be_sent_again_is_not_retried() -> None:
         peer.close()
         assert await reason(call) == "upstream_cut"
         assert len(rig.accepted) == 1
+
+
+async def test_a_stale_connection_is_replaced_only_within_the_budget_of_its_upstream() -> None:
+    async with Rig() as rig:
+        call, peer = await rig.asked()
+        await ok(call, peer)
+        budget = rig.pool._budgets.of(rig.origin)
+        while budget.take(rig.clock.now):
+            pass
+        call = rig.ask()
+        await peer.request()
+        peer.close()
+        assert await reason(call) == "upstream_cut"
+        assert len(rig.accepted) == 1
+        rig.clock.now += 10
+        call, peer = await rig.asked()
+        await ok(call, peer)

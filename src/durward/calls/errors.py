@@ -66,6 +66,18 @@ REASONS: dict[str, ReasonFacts] = {
     "upstream_cut": ReasonFacts(502, "upstream", True, "The provider closed the connection mid-answer; retry."),
     "upstream_silent": ReasonFacts(504, "upstream", True, "The provider did not answer in time; retry."),
     "upstream_error": ReasonFacts(502, "upstream", True, "The provider answered with an error; see its message."),
+    "upstream_ejected": ReasonFacts(
+        503,
+        "upstream",
+        True,
+        "Mend the provider, or give the model another target; `durward doctor` shows how it stands.",
+    ),
+    "retries_spent": ReasonFacts(
+        503,
+        "upstream",
+        True,
+        "Too many calls were tried again within 10 s; mend the provider that comes first.",
+    ),
     "stream_error": ReasonFacts(502, "upstream", True, "The provider reported an error inside its stream; retry."),
     # Ours.
     "credential_missing": ReasonFacts(
@@ -95,6 +107,15 @@ REASONS: dict[str, ReasonFacts] = {
 """The closed list. `docs/reference/reasons.md` is generated from it; an anchor is the reason's own name."""
 
 
+RETRY_AFTER = {
+    "journal_unavailable": 5.0,
+    "overloaded": 1.0,
+    "state_unavailable": 5.0,
+    "stopping": 1.0,
+    "upstream_ejected": 1.0,
+}
+"""Seconds after which a caller may try again, where that is known from the reason alone."""
+
 DENIED_BY_RULE = "A deny rule wins over every allow rule: ask the operator to change it, if the call should pass."
 """The remedy of `denied` where a rule said so, not the lack of one."""
 
@@ -115,7 +136,7 @@ class DurwardError(Exception):
         self.param = param
         self.facts = REASONS[self.reason]
         self.remedy = remedy or self.facts.remedy
-        self.retry_after: float | None = None
+        self.retry_after: float | None = RETRY_AFTER.get(self.reason)
 
     @property
     def status(self) -> int:

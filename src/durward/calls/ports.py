@@ -3,11 +3,12 @@
 `server/` builds the real ones; a simulation builds others. Nothing in the call path asks the operating system directly.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Literal, NamedTuple, Protocol
 
 from durward.calls.origin import Origin, Timeouts
 from durward.calls.record import Closing, Opening
+from durward.calls.retries import RetryBudget
 
 OnDisk = Callable[[str], Awaitable[None]]
 """See `Journal.on_disk`."""
@@ -147,6 +148,48 @@ class Upstreams(Protocol):
         Where a connection has to be waited for, `confirm` is asked before anything is written; what it raises is raised.
         Raises UpstreamError `upstream_unreachable`, `upstream_silent`, `upstream_malformed`, `upstream_cut`.
         """
+
+
+Outcome = Literal["answered", "busy", "doubtful", "failed"]
+"""What a call says of its upstream: it works; it has too much to do; it failed, perhaps through the request; it failed."""
+
+
+class UpstreamKey(NamedTuple):
+    """What is well or not as one: an upstream of the configuration, where it is, and the digest of what is presented there."""
+
+    name: str
+    origin: Origin
+    credential: bytes
+
+
+class Standing(Protocol):
+    """How one upstream stands, as its last calls found it. Times are monotonic seconds; nothing here waits."""
+
+    clear: bool
+    """Nothing speaks against it: neither `rank` nor `admit` need be asked, and a good answer need not be noted."""
+    retries: RetryBudget
+
+    def called(self, now: float) -> None:
+        """It is sent a call."""
+
+    def rank(self, model: str, now: float) -> int:
+        """The lower, the rather it should be tried: 0 well, 1 asked to wait for this model, 2 ejected."""
+
+    def admit(self, now: float) -> bool:
+        """Whether it may be sent a call now; if so, that counts."""
+
+    def note(self, model: str, outcome: Outcome, now: float, wait: float | None = None) -> None:
+        """How a call ended there; `wait`: for how many seconds it asked to be left alone."""
+
+
+class Health(Protocol):
+    """Whose state outlives a configuration."""
+
+    def of(self, key: UpstreamKey) -> Standing:
+        """The same object for the same key, until `keep` leaves it out."""
+
+    def keep(self, keys: Iterable[UpstreamKey]) -> None:
+        """Forget all others."""
 
 
 class Journal(Protocol):

@@ -17,6 +17,7 @@ from durward.config.settings import Credential, Settings, scheme
 from durward.credentials.references import files, resolve
 from durward.server.claims import listen, split_address
 from durward.server.control import ask
+from durward.server.pair import Message
 
 Verdict = Literal["ok", "warn", "fail"]
 
@@ -79,6 +80,50 @@ def check_certificate(settings: Settings) -> Iterator[Finding]:
         yield Finding("warn", "listen", f"everybody on this machine may read {tls.key}", f"chmod o-r {tls.key}")
     elif not said:
         yield Finding("ok", "listen", f"the certificate {tls.cert} holds")
+
+
+def check_load(settings: Settings) -> Iterator[Finding]:
+    """What a running gate says of its upstreams and of itself; nothing where none runs."""
+    told = ask(Path(settings.data_dir), {"do": "health"}) if Path(settings.data_dir).is_dir() else None
+    for gate in told["gates"] if told is not None else ():
+        if "error" in gate:
+            yield Finding("fail", "load", f"a gate tells nothing of itself: {gate['error']}", "Look at the log.")
+            continue
+        for upstream in gate["upstreams"]:
+            yield from _standing(upstream)
+        yield _load(gate["overload"])
+
+
+def _load(overload: Message) -> Finding:
+    """How much one gate has to do."""
+    memory = f"memory {overload['memory_share']:.0%} of {overload['memory'] / 1e6:.0f} MB"
+    said = f"loop {overload['lag_ms']:.0f} ms late, {memory}, {overload['calls']['open']} calls in progress"
+    refused = ", ".join(f"{count} {name}" for name, count in overload["turned_away"].items() if count)
+    said += f"; refused so far: {refused}" if refused else ""
+    if "sheds" in overload["steps"]:
+        remedy = (
+            "Give it another core or more memory, spread callers over more gates, or send what can wait as `batch`."
+        )
+        return Finding("fail", "load", f"calls are refused: {said}", remedy)
+    if overload["steps"]:
+        return Finding("warn", "load", f"memory is short: {said}", "Give it more memory, or lower `overload.calls`.")
+    return Finding("ok", "load", said)
+
+
+def _standing(upstream: Message) -> Iterator[Finding]:
+    """An upstream that is not used as it could be, and why."""
+    about = f"upstream {upstream['upstream']}"
+    if upstream["state"] != "closed":
+        tried = f"in {upstream['seconds']:.0f} s" if upstream["seconds"] else "with the next call"
+        said = f"it keeps failing and comes last ({upstream['state']}, ejected {upstream['ejections']} times); tried again {tried}"
+        yield Finding("fail", about, said, "Look at its status page and at `durward calls --outcome failed`.")
+    for model, seconds in upstream["waits"].items():
+        said = f"it asked to be left alone{f' with {model}' if model else ''} for {seconds:.0f} s more"
+        yield Finding("warn", about, said, "Raise the limit at the provider, or give the model another target.")
+    retries = upstream["retries"]
+    if retries["refused"]:
+        said = f"{retries['refused']} further attempts were not made, {retries['retries']} were in the last 10 s"
+        yield Finding("warn", about, said, "Mend the provider that comes before it.")
 
 
 def check_data_dir(settings: Settings) -> Iterator[Finding]:

@@ -8,7 +8,15 @@ import typer
 
 from durward.calls.errors import CallerError, DurwardError
 from durward.cli import shown
-from durward.cli.checks import Finding, check_certificate, check_clients, check_data_dir, check_listener, check_secrets
+from durward.cli.checks import (
+    Finding,
+    check_certificate,
+    check_clients,
+    check_data_dir,
+    check_listener,
+    check_load,
+    check_secrets,
+)
 from durward.cli.place import DATA_DIR, FILE, ConfigFile, file_of
 from durward.cli.probe import Way, probe
 from durward.config.compile import examine_file
@@ -64,6 +72,7 @@ def _found(about: str, check: Callable[[], Iterable[Finding]]) -> list[Finding]:
 def _findings(settings: Settings) -> Iterator[Finding]:
     yield from _found("listen", lambda: [check_listener(settings)])
     yield from _found("listen", lambda: check_certificate(settings))
+    yield from _found("load", lambda: check_load(settings))
     yield from _found("data_dir", lambda: check_data_dir(settings))
     yield from _found("credentials", lambda: check_secrets(settings, os.environ))
     with ThreadPoolExecutor(AT_ONCE) as pool:

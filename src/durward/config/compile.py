@@ -26,6 +26,7 @@ from durward.config.settings import (
     Model,
     ModelTarget,
     OutboundProxy,
+    Overload,
     PriceOverride,
     Provider,
     Rule,
@@ -101,6 +102,9 @@ def _settings(file: schema.File, folder: Path, digest: str) -> Settings:
         trusted_proxies=tuple(file.listen.trusted_proxies),
         outbound_proxy=_outbound_proxy(file.outbound_proxy, folder),
         drain=Drain(file.drain.timeout, file.drain.delay),
+        overload=Overload(
+            *(value or 0 for value in (file.overload.connections, file.overload.calls, file.overload.memory))
+        ),
         digest=digest,
     )
 
@@ -167,7 +171,9 @@ def _api(name: str, written: schema.Api, folder: Path) -> Api:
 
 
 def _agent(name: str, written: schema.Agent) -> Agent:
-    return Agent(name, written.tenant or "", written.team or "", written.app or "", tuple(written.keys))
+    return Agent(
+        name, written.tenant or "", written.team or "", written.app or "", tuple(written.keys), written.priority
+    )
 
 
 def _rule(written: schema.Rule) -> Rule:

@@ -47,6 +47,7 @@ Label = Annotated[str, *said(grammar.label, "text", minLength=1, maxLength=gramm
 Duration = Annotated[float, *said(grammar.duration, "duration", pattern=whole(grammar.DURATION))]
 Pause = Annotated[float, *said(grammar.pause, "pause", pattern=whole(grammar.DURATION))]
 Size = Annotated[int, *said(grammar.size, "size", pattern=whole(grammar.SIZE))]
+Count = Annotated[int, *said(grammar.count, "count", type="integer", minimum=1, maximum=grammar.MOST)]
 Usd = Annotated[str, *said(grammar.price, "number", type="number", minimum=0, maximum=grammar.DEAREST)]
 Digest = Annotated[str, *said(grammar.digest, "digest", pattern=whole(grammar.DIGEST))]
 Path = Annotated[str, *said(grammar.path, "path", minLength=1)]
@@ -80,6 +81,7 @@ PriceTable = Annotated[
 Strategy = Annotated[
     Literal["ordered"], word(("ordered",), later=("weighted", "cheapest", "fastest", "least_busy", "random"))
 ]
+Priority = Annotated[Literal["interactive", "batch"], word(("interactive", "batch"))]
 Payloads = Annotated[Literal["none"], word(("none",), later=("redacted", "full"))]
 EffectWord = Annotated[Effect, word(get_args(Effect))]
 AnyEffect = Annotated[Effect | Literal["*"], word((*get_args(Effect), "*"))]

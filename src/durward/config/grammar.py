@@ -21,6 +21,8 @@ SIZE = re.compile(r"([0-9]{1,15})\s?(B|KB|MB|GB|KiB|MiB|GiB)")
 BYTES = {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10, "GB": 10**9, "MB": 10**6, "KB": 10**3, "B": 1}
 LARGEST = 2**40
 SIZE_RULE = "A size is a whole number with its unit: 512KiB, 10MiB; at least 1B, at most 1024GiB."
+MOST = 10**6
+COUNT_RULE = "A count is a whole number from 1 to 1000000."
 PRICE_PLACES = 12
 DEAREST = 10**6
 PRICE_RULE = (
@@ -113,6 +115,15 @@ def spell_size(count: int) -> str:
     """The shortest way to write a size that `size` has read."""
     unit = next(unit for unit in ("GiB", "MiB", "KiB", "B") if count % BYTES[unit] == 0)
     return f"{count // BYTES[unit]}{unit}"
+
+
+def count(value: object) -> int:
+    """A whole number of things, at least one."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Wrong("this is not a count", COUNT_RULE)
+    if not 1 <= value <= MOST:
+        raise Wrong(f"{value} is out of bounds", COUNT_RULE)
+    return value
 
 
 def price(value: object) -> str:

@@ -63,6 +63,12 @@ def print_settings(settings: Settings) -> str:
         "records": {"payloads": "none"},
         "drain": {"delay": spell_duration(settings.drain.delay), "timeout": spell_duration(settings.drain.timeout)},
     }
+    if any(settings.overload):
+        bounds = settings.overload
+        said = {"connections": bounds.connections, "calls": bounds.calls, "memory": bounds.memory}
+        shown["overload"] = {
+            word: spell_size(count) if word == "memory" else count for word, count in said.items() if count
+        }
     if settings.ca_file is not None:
         shown["ca_file"] = settings.ca_file
     if settings.outbound_proxy is not None:
@@ -133,6 +139,7 @@ def _agent(agent: Agent) -> dict[str, Any]:
     named = {"tenant": agent.tenant, "team": agent.team, "app": agent.app}
     return {
         **{word: name for word, name in named.items() if name},
+        "priority": agent.priority,
         "keys": [f"sha256:{digest}" for digest in agent.keys],
     }
 

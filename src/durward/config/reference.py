@@ -127,6 +127,7 @@ GRAMMARS = f"""## How values are written
 | duration | {grammar.DURATION_RULE} |
 | pause | {grammar.PAUSE_RULE} |
 | size | {grammar.SIZE_RULE} |
+| count | {grammar.COUNT_RULE} |
 | number | {grammar.PRICE_RULE} |
 | digest | {grammar.DIGEST_RULE} |
 | address | {places.LISTEN_RULE} |

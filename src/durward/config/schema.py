@@ -169,6 +169,8 @@ class Agent(Section):
     """The team that answers for it."""
     app: fields.Name | None = None
     """The application that it belongs to."""
+    priority: fields.Priority = "interactive"
+    """Whose calls give way when the gate has too much to do: those of `batch` do before all others."""
     keys: list[fields.Digest] = []
     """`sha256:<hex>` of each of its keys. The keys themselves never stand in the file."""
 
@@ -269,6 +271,19 @@ class OutboundProxy(Section):
     """Whether upstreams on this machine (localhost, 127.0.0.0/8, ::1) are reached through it too."""
 
 
+class Overload(Section):
+    """What the gate takes on at most, all `workers` together: what is beyond is refused (503). Unset, it follows from the machine."""
+
+    connections: fields.Count | None = None
+    """Callers that are connected. Unset: 10000 a worker, or what half of the file descriptors of the process allow."""
+    calls: fields.Count | None = None
+    """Calls in progress. Unset: one for each 64 KiB of `memory`, from 64 to 10000 a worker."""
+    memory: fields.Size | None = None
+    """Memory of the gate (Linux), at 85 % of which it begins to save, and at 98 % refuses all calls.
+
+    Unset: the limit of its control group less 128 MiB for its other processes, at least half; or else the memory of the machine."""
+
+
 class File(Section):
     """The whole file. Everything has a default; an empty file starts a gate that denies every call."""
 
@@ -302,6 +317,8 @@ class File(Section):
     """What is kept of calls."""
     drain: Drain = Field(default_factory=Drain)
     """How a gate that is told to stop does it."""
+    overload: Overload = Field(default_factory=Overload)
+    """What the gate takes on at most."""
     ca_file: fields.Path | None = None
     """Certificates (PEM) to trust for upstreams beside the system's own."""
     outbound_proxy: Annotated[OutboundProxy, BeforeValidator(places.outbound_proxy), fields.Short("proxy")] | None = (

@@ -77,6 +77,7 @@ class Agent(msgspec.Struct, frozen=True, omit_defaults=True):
     team: str = ""
     app: str = ""
     keys: tuple[str, ...] = ()
+    priority: Literal["interactive", "batch"] = "interactive"
 
 
 class Selector(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -138,6 +139,14 @@ class OutboundProxy(msgspec.Struct, frozen=True):
     loopback: bool = False
 
 
+class Overload(NamedTuple):
+    """What the gate takes on at most: callers connected, calls in progress, bytes of memory. 0: what follows from the machine."""
+
+    connections: int = 0
+    calls: int = 0
+    memory: int = 0
+
+
 class Settings(msgspec.Struct, frozen=True):
     """The whole configuration in force."""
 
@@ -160,6 +169,7 @@ class Settings(msgspec.Struct, frozen=True):
     """Networks."""
     outbound_proxy: OutboundProxy | None = None
     drain: Drain = Drain()
+    overload: Overload = Overload()
     workers: int = 1
     """How many gate processes share the listener."""
     durability: Literal["process", "disk"] = "process"

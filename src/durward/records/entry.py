@@ -60,6 +60,10 @@ class Entry:
         attempt.status = status
         attempt.reason = reason
 
+    def pass_over(self, target: Target, reason: str) -> None:
+        """Note that a further target is not tried, and why."""
+        self.closing.attempts.append(Attempt(target.upstream, target.model, 0, reason))
+
     def _give_up(self, attempt: Attempt, reason: str) -> None:
         """The attempt under way ends with the call."""
         if not attempt.reason:

@@ -15,11 +15,14 @@ from durward.protocols.http1 import Manner, Repeatable, head_end, read_head, rep
 from durward.server.body import WAITING_BYTES, BodyMemory, RequestBody
 from durward.server.bounds import Bounds
 from durward.server.exchange import CallerExchange, last_answer
+from durward.server.refusals import turn_away
 from durward.server.turn import Batched
 
 AHEAD_BYTES: Final = 32 * 1024
 AHEAD_HEADS: Final = 16
 """How much a caller may send ahead of the call in progress before its connection is no longer read."""
+REST_SECONDS: Final = 1.0
+"""How long a connection is not read after a call on it was turned away: who does not wait as he was told costs nothing meanwhile."""
 HIGH_WATER: Final = 64 * 1024
 NEVER: Final = float("inf")
 RESET: Final = struct.pack("ii", 1, 0)
@@ -27,6 +30,8 @@ PEER_CLOSED: Final = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.P
 
 App = Callable[[Exchange], Awaitable[None]]
 OnRefused = Callable[[str, str], None]
+TurnsAway = Callable[[Exchange, bool], bool]
+"""Whether a call must not begin; it has been answered then. The second word: too many are in progress."""
 Batch = Callable[[asyncio.BaseTransport], Batched]
 """Makes the transport that a connection writes to out of the one that the loop gave it."""
 
@@ -34,7 +39,9 @@ Batch = Callable[[asyncio.BaseTransport], Batched]
 class Shared:
     """What the connections of one edge share. Who is `admitting` is connected, and not yet heard.
 
-    `now` is time as the edge counts it, exact to a tick, so that nobody asks a clock per chunk.
+    `now` is time as the edge counts it, exact to a tick, so that nobody asks a clock per chunk. While it `sheds`, or more than
+    `most_calls` are in progress, `turns_away` is asked before a call begins, and answers those that must not; while it `parts`,
+    connections end with their answer.
     """
 
     __slots__ = (
@@ -51,9 +58,10 @@ class Shared:
             "idle_seconds",
             "loop",
             "memory",
+            "most_calls",
             "now",
         ),
-        "on_refused",
+        *("on_refused", "parts", "sheds", "turns_away"),
     )
 
     def __init__(self, app: App, bounds: Bounds, on_refused: OnRefused, batch: Batch) -> None:
@@ -68,7 +76,11 @@ class Shared:
         self.admitting: set[asyncio.Task[None]] = set()
         self.changed = asyncio.Event()
         self.draining = False
+        self.most_calls = bounds.calls
         self.idle_seconds = bounds.idle_seconds
+        self.turns_away: TurnsAway = turn_away
+        self.sheds = False
+        self.parts = False
         self.now = 0.0
         self.date = b""
 
@@ -86,6 +98,7 @@ class Connection:
             "_paused",
             "_peer",
             "_last",
+            "_rest",
             "_seen",
             "_served",
             "_shared",
@@ -111,6 +124,7 @@ class Connection:
         self._closing = False
         self._discarded = 0
         self._deadline = NEVER
+        self._rest: float = NEVER  # until when it is not read, since a call on it was turned away
         self._unsent: float = NEVER  # what waited for the caller to read when the deadline was set
 
     @property
@@ -119,7 +133,7 @@ class Connection:
 
     @property
     def draining(self) -> bool:
-        return self._shared.draining
+        return self._shared.draining or self._shared.parts
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         shared = self._shared
@@ -226,11 +240,16 @@ class Connection:
         return head, manner
 
     async def _serve(self, exchange: CallerExchange) -> None:
+        shared = self._shared
+        full = len(shared.calls) > shared.most_calls
         try:
-            await self._shared.app(exchange)
+            if (full or shared.sheds) and shared.turns_away(exchange, full):
+                self._rest = shared.now + REST_SECONDS
+            else:
+                await shared.app(exchange)
         except Exception as error:
             # The app answers for its errors itself; this one is a bug, and neither the connection nor the others pay for it.
-            self._shared.loop.call_exception_handler({"message": "A call failed", "exception": error})
+            shared.loop.call_exception_handler({"message": "A call failed", "exception": error})
         finally:
             self._finish(exchange)
 
@@ -249,6 +268,8 @@ class Connection:
             self._answer_for(exchange)
         if not exchange.persistent:
             self.close()
+        elif self._rest < NEVER:
+            self._pause()
         elif not self._closing:
             self._next()
 
@@ -321,7 +342,12 @@ class Connection:
 
     def tick(self, elapsed: float) -> None:
         """So many seconds have passed."""
-        if self._shared.now >= self._deadline:
+        if self._rest < NEVER:
+            if self._shared.now >= self._rest:
+                self._rest = NEVER
+                if self._exchange is None and not self._closing:
+                    self._next()
+        elif self._shared.now >= self._deadline:
             self._expire()
         elif self._paused and self._peer_closed():
             self.transport.abort()
@@ -347,7 +373,7 @@ class Connection:
             self.close()
 
     def say_farewell(self) -> None:
-        """The edge drains: an idle connection stays a moment for the request that may be on its way."""
+        """The edge drains, or is short of memory: an idle connection stays a moment for the request that may be on its way."""
         if self._exchange is None and not self._ahead and not self._closing:
             self._deadline = min(self._deadline, self._shared.now + self._shared.idle_seconds)
 

@@ -9,12 +9,17 @@ from typing import Any, Final
 from durward.calls.ports import Clock
 from durward.server.accepting import Acceptor, Entry
 from durward.server.bounds import Bounds
-from durward.server.connection import App, Batch, Connection, OnRefused, Shared
+from durward.server.connection import App, Batch, Connection, OnRefused, Shared, TurnsAway
 from durward.server.turn import Turn
 
 TICK: Final = 0.5
 """Seconds between two looks at all connections. One timer serves them all; deadlines are exact to about this."""
 BACKLOG: Final = 4096
+SAVING_SECONDS: Final = 5.0
+"""How long an idle connection is kept while memory is short."""
+AT_ONCE: Final = 16
+"""Callers accepted in one turn of the loop. uvloop accepts one a server and turn: with turns of a tenth of a second that is ten a second,
+and whoever is not connected yet, a health check too, would wait behind all the others."""
 CANCEL_SECONDS: Final = 1.0
 DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -55,6 +60,29 @@ class Edge:
         """How many bytes of request bodies are held."""
         return self._shared.memory.held
 
+    def bound(self, bounds: Bounds) -> None:
+        """Grant from now on what these say. What is in use already stays so."""
+        shared = self._shared
+        shared.bounds = bounds
+        shared.memory.limit = bounds.body_memory
+        shared.most_calls = bounds.calls
+
+    def ask_first(self, turns_away: TurnsAway) -> None:
+        """Ask this of a call before it begins, where not all may."""
+        self._shared.turns_away = turns_away
+
+    def press(self, saves: bool, parts: bool, sheds: bool) -> None:
+        """Keep idle connections only a few seconds; end every connection with its answer; ask of each call whether it may begin."""
+        shared = self._shared
+        shared.parts, shared.sheds = parts, sheds
+        if shared.draining:
+            return
+        before, most = shared.idle_seconds, shared.bounds.idle_seconds
+        shared.idle_seconds = min(SAVING_SECONDS, most) if saves else most
+        if shared.idle_seconds < before:
+            for connection in shared.connections:
+                connection.say_farewell()
+
     def connect(self) -> Connection:
         """The protocol of a new connection."""
         return Connection(self._shared)
@@ -77,8 +105,10 @@ class Edge:
             self._acceptors.append(Acceptor(listener, self._entry, self._shared))
         else:
             made: Callable[[], Any] = self.connect  # an asyncio protocol by its methods, not by its base
-            self._listeners.append(listener.dup())
-            self._servers.append(await self._shared.loop.create_server(made, sock=listener, backlog=BACKLOG))
+            self._listeners.append(listener)
+            for _ in range(AT_ONCE):
+                server = await self._shared.loop.create_server(made, sock=listener.dup(), backlog=BACKLOG)
+                self._servers.append(server)
         if self._timer is None:
             self._timer = self._shared.loop.call_later(TICK, self._beat)
 

@@ -15,6 +15,7 @@ import msgspec
 import uvloop
 
 from durward.calls.errors import CallerError, DurwardError
+from durward.calls.retries import RetryBudgets
 from durward.config.settings import Settings, read_settings
 from durward.gateway import Gateway
 from durward.identity.keys import Keys
@@ -22,15 +23,16 @@ from durward.records.heads import load_signer
 from durward.records.journal import FileJournal
 from durward.records.lasting import LastingJournal
 from durward.records.recovery import RecoveryThread
+from durward.routing.health import Breakers
 from durward.server.accepting import Entry, read_entry
 from durward.server.agents import Agents, Command, KnowKeys
-from durward.server.bounds import Bounds, body_memory
 from durward.server.clock import SystemClock, SystemRandom
 from durward.server.edge import Edge
 from durward.server.launch import content, handed_over
 from durward.server.life import Life
 from durward.server.log import log_to_stderr
 from durward.server.outbound import outbound_proxy
+from durward.server.overload import Overload
 from durward.server.pair import Message
 from durward.server.refusals import Refusals
 from durward.server.turn import Turn
@@ -60,22 +62,28 @@ class Gate:
         self._journal = self._begin_journal(settings.durability, folder)
         self._turn.guard(self._journal.commit)
         self._recovery = RecoveryThread(self._journal, folder)
-        self._upstreams = PooledUpstreams(clock, settings.ca_file, batch=self._turn.upstreams)
+        budgets = RetryBudgets()
+        self._health = Breakers(budgets)
+        self._upstreams = PooledUpstreams(clock, settings.ca_file, batch=self._turn.upstreams, budgets=budgets)
         self._gateway = Gateway(self._snapshot(settings), keys, self._journal, self._upstreams, clock, SystemRandom())
         self._upstreams.go_through(outbound_proxy(settings.outbound_proxy, os.environ))
         self._entry = read_entry(settings)
+        self._refusals = Refusals(clock)
+        self._gateway.on_refused = self._refusals.note
+        self._overload = Overload(settings, self._gateway, clock, self._refusals.note)
+        self._upstreams.holding.limit = self._overload.bounds.body_memory
         self._handed = handed
         self._life = Life("gate", self._obey)
         self._silent = False
 
     async def run(self, pair_end: socket.socket, listener: socket.socket) -> None:
         """Serve until it is time to leave; then finish the calls, and close what they leaned on."""
-        bounds = Bounds(body_memory=body_memory())
-        refusals = Refusals(self._clock)
-        self._gateway.on_refused = refusals.note
-        self._edge = edge = Edge(self._gateway.handle, self._clock, bounds, refusals.note, self._turn.callers)
+        bounds = self._overload.bounds
+        self._edge = edge = Edge(self._gateway.handle, self._clock, bounds, self._refusals.note, self._turn.callers)
         edge.guard(self._entry)
+        self._overload.guard(edge)
         life = self._life
+        life.begin(self._overload.watch())
         life.begin(self._beat())
         await life.start(edge, pair_end, listener)
         # What the last gate left open is looked after beside the calls: they do not wait for it.
@@ -88,6 +96,7 @@ class Gate:
         self._upstreams.close()
         self._journal.close()
         self._state.close()
+        self._overload.close()
         life.close()
 
     def _begin_journal(self, durability: str, folder: Path) -> FileJournal:
@@ -97,11 +106,13 @@ class Gate:
         return FileJournal(folder, host, self._clock, signer, later=later)
 
     def _snapshot(self, settings: Settings) -> Snapshot:
-        return Snapshot(settings, os.environ, self._state, self._clock)
+        return Snapshot(settings, os.environ, self._state, self._clock, self._health)
 
     async def _obey(self, message: Message) -> Message:
         if message.get("do") == "reload":
             return await self._reload()
+        if message.get("do") == "health":
+            return self.states()
         try:
             command = msgspec.convert(message, Command | KnowKeys)
         except msgspec.ValidationError as error:
@@ -117,7 +128,20 @@ class Gate:
         self._upstreams.trust(settings.ca_file)
         self._upstreams.go_through(outbound_proxy(settings.outbound_proxy, os.environ))
         self._edge.guard(entry)
+        self._overload.take_over(settings)
+        self._upstreams.holding.limit = self._overload.bounds.body_memory
         return {}
+
+    def states(self) -> Message:
+        """How this gate and its upstreams are at this moment: plain data, for people and for metrics."""
+        pool = self._upstreams
+        return {
+            "upstreams": self._health.states(self._clock.monotonic()),
+            "overload": self._overload.state() | {"answer_bytes": pool.holding.held},
+            "refused": dict(self._refusals.counts),
+            "pool": {name: getattr(pool.counts, name) for name in ("opened", "reused", "retried", "refused")},
+            "stopping": self._gateway.stopping,
+        }
 
     def _read(self, fd: int) -> tuple[Settings, Snapshot, Entry]:
         try:

@@ -3,7 +3,9 @@
 import logging
 from collections import Counter
 
-from durward.calls.ports import Clock
+from durward.calls.errors import GateError
+from durward.calls.ports import Clock, Exchange
+from durward.protocols.http import write_error
 
 log = logging.getLogger("gate")
 
@@ -30,3 +32,11 @@ class Refusals:
         self._told = self.counts.copy()
         several = ", ".join(f"{reason} {count}" for reason, count in sorted(fresh.items()))
         log.info("refused before identification: %s (last from %s)", several, peer)
+
+
+def turn_away(exchange: Exchange, full: bool) -> bool:
+    """Refuse a call for which there is no room, at an edge that knows no more of it. See `Admission.turns_away`."""
+    why = "The gate has as many calls in progress as it may." if full else "The gate has more to do than it can."
+    rendered = write_error(GateError(why, reason="overloaded"), "")
+    exchange.send(rendered.status, rendered.lines, rendered.body)
+    return True

@@ -223,6 +223,8 @@ class Supervisor:
             }
         if command == "settings":
             return self._piece_of_settings(int(message.get("from", 0)))
+        if command == "health":
+            return {"gates": await self._gates.ask_each(message, ANSWER_SECONDS)}
         if not isinstance(command, str) or not command.startswith("agent."):
             raise CallerError(f"There is no command {command!r}.")
         if self._place.promised:

@@ -97,8 +97,21 @@ class State:
                 reason="state_unavailable",
                 remedy="Start the version that wrote it, or a later one.",
             )
-        for migration in MIGRATIONS[version:]:
-            self._base.executescript("BEGIN;" + migration + "COMMIT;")
+        if version < len(MIGRATIONS):
+            self._migrate()
+
+    def _migrate(self) -> None:
+        """Several gates may begin at once: who comes second finds it done."""
+        self._base.execute("BEGIN IMMEDIATE")
+        try:
+            (version,) = self._base.execute("PRAGMA user_version").fetchone()
+            for migration in MIGRATIONS[version:]:
+                for statement in migration.split(";"):
+                    self._base.execute(statement)
+            self._base.execute("COMMIT")
+        finally:
+            if self._base.in_transaction:
+                self._base.execute("ROLLBACK")
 
     def close(self) -> None:
         """Close the file; nothing else may be called after it."""

@@ -9,12 +9,24 @@ from durward.protocols.http1_answer import AnswerHead
 
 UNREAD_BYTES: Final = 64 * 1024
 """How much of a body may lie unread before the upstream is no longer read from."""
+HELD_BYTES: Final = 512 * 2**20
+
+
+class Holding:
+    """Counts the bytes of all answers that are read whole before anything of them is passed on."""
+
+    __slots__ = ("held", "limit")
+
+    def __init__(self, limit: int = HELD_BYTES) -> None:
+        self.held = 0
+        self.limit = limit
 
 
 class Source(Protocol):
     """What an answer needs of the connection it comes from."""
 
     loop: asyncio.AbstractEventLoop
+    holding: Holding
 
     def pause(self) -> None:
         """Read no more from the upstream. Does nothing when paused already."""
@@ -33,7 +45,20 @@ class Answer:
     """
 
     __slots__ = (
-        *("_ended", "_error", "_into", "_mark", "_pieces", "_source", "_stopped", "_unread", "_waiter", "_wanted"),
+        *(
+            "_counted",
+            "_ended",
+            "_error",
+            "_holding",
+            "_into",
+            "_mark",
+            "_pieces",
+            "_source",
+            "_stopped",
+            "_unread",
+            "_waiter",
+            "_wanted",
+        ),
         *("cookies", "fields", "forward", "length", "status"),
     )
 
@@ -53,6 +78,8 @@ class Answer:
         self._stopped = False
         self._waiter: asyncio.Future[None] | None = None
         self._wanted = 0
+        self._holding: Holding | None = None
+        self._counted = 0
 
     async def chunk(self) -> bytes:
         """The next bytes of the body, b"" at its end. What came before a failure is handed out before the failure is raised."""
@@ -89,20 +116,37 @@ class Answer:
         return self._ended
 
     async def whole(self, limit: int) -> bytes | None:
-        """The whole body if it has at most `limit` bytes, else None, and `chunk` hands out every byte."""
+        """The whole body if it has at most `limit` bytes, else None, and `chunk` hands out every byte.
+
+        None, too, for a body that has not ended when all that are held take more than they may.
+        """
         if self.length is not None and self.length > limit:
             return None
-        self._mark = max(limit, UNREAD_BYTES)
-        try:
-            while not self._ended and self._error is None and self._unread <= limit:
-                await self._more_than(limit)
-        finally:
-            self._mark = UNREAD_BYTES
+        source = self._source
+        if source is not None and not await self._held(source.holding, limit):
+            return None
         if self._unread > limit:
             return None
         if self._error is not None:
             raise self._error
         return self._take()
+
+    async def _held(self, holding: Holding, limit: int) -> bool:
+        """Wait for the end, the failure, or `limit`; False where there is no room to wait for them."""
+        self._mark = max(limit, UNREAD_BYTES)
+        self._holding = holding
+        self._counted = self._unread
+        holding.held += self._unread
+        try:
+            while not self._ended and self._error is None and self._unread <= limit:
+                if holding.held > holding.limit:
+                    return False
+                await self._more_than(limit)
+            return True
+        finally:
+            self._mark = UNREAD_BYTES
+            self._holding = None
+            holding.held -= self._counted
 
     def cancel(self) -> None:
         """Drop the rest: closes the connection unless the body had ended. Safe to call twice."""
@@ -122,6 +166,12 @@ class Answer:
         unread = self._unread
         for piece in pieces:
             unread += len(piece)
+        holding = self._holding
+        if holding is not None:
+            holding.held += unread - self._unread
+            self._counted += unread - self._unread
+            if holding.held > holding.limit:
+                self._wake()
         self._unread = unread
         waiter = self._waiter
         if waiter is not None and unread > self._wanted:

@@ -10,7 +10,7 @@ from durward.calls.errors import CallerError, GateError, UpstreamError
 from durward.calls.origin import Timeouts
 from durward.protocols.framing import LAST_CHUNK, Chunks, Counted, FramingError, UntilClose, frame
 from durward.protocols.http1_answer import AnswerHead, Recurring, malformed, read_head
-from durward.upstreams.answer import Answer
+from durward.upstreams.answer import Answer, Holding
 from durward.upstreams.stale import Stale
 
 TICK: Final = 0.25
@@ -40,11 +40,12 @@ def as_given(transport: asyncio.BaseTransport) -> asyncio.Transport:
 class Ticks:
     """The coarse time that the deadlines of a pool are counted from."""
 
-    __slots__ = ("batch", "now")
+    __slots__ = ("batch", "holding", "now")
 
     def __init__(self, now: float, batch: Batch = as_given) -> None:
         self.now = now
         self.batch = batch
+        self.holding = Holding()
 
     def after(self, seconds: float) -> float:
         """A deadline at least `seconds` away."""
@@ -78,7 +79,7 @@ class Connection:
             "_waiter",
             "_writable",
         ),
-        *("closed", "deadline", "idle_seconds", "loop", "name"),
+        *("closed", "deadline", "holding", "idle_seconds", "loop", "name"),
     )
 
     def __init__(self, name: str, owner: Owner, ticks: Ticks, loop: asyncio.AbstractEventLoop) -> None:
@@ -89,6 +90,7 @@ class Connection:
         self.idle_seconds = IDLE_SECONDS
         self._owner = owner
         self._ticks = ticks
+        self.holding = ticks.holding
         self._timeouts = Timeouts()
         self._between = NEVER
         self._used = False

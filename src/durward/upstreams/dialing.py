@@ -4,11 +4,12 @@ Where there is an outbound proxy, its addresses are those, and the connection go
 """
 
 import asyncio
+import errno
 import ssl
 from collections.abc import Callable
 from typing import Any, Final, TypeVar, cast
 
-from durward.calls.errors import UpstreamError
+from durward.calls.errors import GateError, UpstreamError
 from durward.calls.origin import Origin
 from durward.upstreams.connection import Connection
 from durward.upstreams.proxying import REMEDY, OutboundProxy, Tunnel
@@ -17,6 +18,7 @@ from durward.upstreams.tls import upstream_tls
 
 HEAD_START_SECONDS: Final = 0.25
 """How long an address is tried alone before the next one is tried beside it."""
+OUT_OF_FILES: Final = (errno.EMFILE, errno.ENFILE)
 
 Factory = Callable[[], Connection]
 Opened = TypeVar("Opened", Connection, Tunnel)
@@ -46,13 +48,19 @@ class Dialer:
         return f" through {proxy.name}" if proxy is not None and proxy.carries(origin) else ""
 
     async def dial(self, origin: Origin, factory: Factory) -> Connection:
-        """An open connection. Raises UpstreamError `upstream_unreachable`, GateError `credential_missing` for want of a proxy's login."""
+        """An open connection.
+
+        Raises UpstreamError `upstream_unreachable`, GateError `overloaded`, and `credential_missing` for want of a proxy's login.
+        """
         proxy = self._proxy
         try:
             if proxy is not None and proxy.carries(origin):
                 return await self._tunnel(proxy, origin, factory)
             return await self._reach(origin, factory)
         except (OSError, UnicodeError) as error:
+            if isinstance(error, OSError) and error.errno in OUT_OF_FILES:
+                # Ours, and nothing to hold against the upstream.
+                raise GateError("No file descriptor is left for a connection.", reason="overloaded") from error
             raise unreachable(origin, _why(error)) from error
 
     async def _reach(self, origin: Origin, factory: Callable[[], Opened]) -> Opened:

@@ -7,7 +7,8 @@ from typing import Final
 from durward.calls.errors import GateError, UpstreamError
 from durward.calls.origin import Origin, Timeouts
 from durward.calls.ports import Clock
-from durward.upstreams.answer import Answer
+from durward.calls.retries import RetryBudget, RetryBudgets
+from durward.upstreams.answer import Answer, Holding
 from durward.upstreams.connection import TICK, Batch, Body, Connection, Ticks, as_given
 from durward.upstreams.dialing import Dialer, Factory, unreachable
 from durward.upstreams.proxying import OutboundProxy
@@ -22,7 +23,7 @@ class Bounds:
 
     __slots__ = ("connections", "idle", "waiting")
 
-    def __init__(self, idle: int = 128, connections: int = 1024, waiting: int = 1024) -> None:
+    def __init__(self, idle: int = 1024, connections: int = 1024, waiting: int = 1024) -> None:
         self.idle = idle
         self.connections = connections
         self.waiting = waiting
@@ -69,9 +70,12 @@ class _Wait:
 class OriginPool:
     """All connections to one origin; what is sent through it cannot go elsewhere."""
 
-    def __init__(self, origin: Origin, dial: Dial, bounds: Bounds, ticks: Ticks, counts: Counts) -> None:
+    def __init__(
+        self, origin: Origin, dial: Dial, bounds: Bounds, ticks: Ticks, counts: Counts, retries: RetryBudget
+    ) -> None:
         self.way: Callable[[Origin], str] = _directly
         """What an error says of the way to the origin."""
+        self.retries = retries
         self._origin = origin
         self._name = f"{origin.host}:{origin.port}"
         self._dial = dial
@@ -255,7 +259,10 @@ class PooledUpstreams:
         bounds: Bounds = BOUNDS,
         dial: Dial | None = None,
         batch: Batch | None = None,
+        budgets: RetryBudgets | None = None,
     ) -> None:
+        """`budgets` are those of whoever else tries upstreams again."""
+        self._budgets = budgets or RetryBudgets()
         self.counts = Counts()
         self._clock = clock
         self._bounds = bounds
@@ -288,7 +295,7 @@ class PooledUpstreams:
                 connection.give_up(waiter)
                 raise
             except Stale:
-                if not replayable:
+                if not replayable or not pool.retries.take(self._ticks.now):
                     raise
             # Nothing of an answer came, and this connection had served before: it was closed while it idled. Once more, once.
             replayable = False
@@ -307,6 +314,11 @@ class PooledUpstreams:
                 pool.release(connection)
             raise
         return connection
+
+    @property
+    def holding(self) -> Holding:
+        """What is held of answers that are read whole, and its bound."""
+        return self._ticks.holding
 
     def trust(self, ca_file: str | None) -> None:
         """Trust the authorities of this file besides the system's; holds for connections that are opened from now on."""
@@ -344,7 +356,9 @@ class PooledUpstreams:
         return text
 
     def _pool(self, origin: Origin) -> OriginPool:
-        pool = self._pools[origin] = OriginPool(origin, self._dial, self._bounds, self._ticks, self.counts)
+        pool = self._pools[origin] = OriginPool(
+            origin, self._dial, self._bounds, self._ticks, self.counts, self._budgets.of(origin)
+        )
         pool.way = self._dialer.way
         return pool
 
