@@ -71,8 +71,8 @@ def several(values: st.SearchStrategy[str]) -> st.SearchStrategy[tuple[str, ...]
 
 
 @st.composite
-def settings(draw: st.DrawFn) -> Settings:
-    providers = tuple(
+def _providers(draw: st.DrawFn) -> tuple[Provider, ...]:
+    return tuple(
         Provider(
             name,
             draw(st.sampled_from(["openai", "anthropic", "gemini"])),
@@ -84,6 +84,11 @@ def settings(draw: st.DrawFn) -> Settings:
         )
         for name in draw(several(names))
     )
+
+
+@st.composite
+def settings(draw: st.DrawFn) -> Settings:
+    providers = draw(_providers())
     target = st.builds(
         ModelTarget, st.sampled_from([provider.name for provider in providers] or ["x"]), st.one_of(st.none(), labels)
     )
