@@ -1,7 +1,9 @@
 """Signed heads: made with a key of the data directory, checked with what they name."""
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -30,6 +32,18 @@ def test_a_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
         PRIVATE: 0o600,
         PUBLIC: 0o600,
     }
+
+
+def test_gates_that_begin_at_once_sign_with_one_key(tmp_path: Path) -> None:
+    barrier = Barrier(6)
+
+    def made() -> str:
+        barrier.wait()
+        return load_signer(tmp_path).public
+
+    with ThreadPoolExecutor(6) as threads:
+        keys = {each.result() for each in [threads.submit(made) for _ in range(6)]}
+    assert keys == {public_key(tmp_path)}
 
 
 def test_other_tools_read_the_keys(tmp_path: Path) -> None:

@@ -7,7 +7,10 @@ costs 3 MB and 40 ms more, is not touched. An Ed25519 key in PEM is a fixed pref
 
 import base64
 import binascii
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -58,11 +61,33 @@ def signed_bytes(writer: str, seq: int, digest: str, time: str) -> bytes:
 
 def load_signer(data_dir: Path) -> Signer:
     """The signer of a data directory; its key is made where there is none. Raises GateError `state_unavailable`."""
-    path = data_dir / PRIVATE
     try:
-        return Signer(Ed25519PrivateKey.from_private_bytes(_read(path, PRIVATE_DER)))
+        return _known(data_dir)
     except FileNotFoundError:
-        return _make(data_dir)
+        pass
+    with _alone(data_dir):
+        try:
+            return _known(data_dir)  # Another gate of this start has made it meanwhile.
+        except FileNotFoundError:
+            return _make(data_dir)
+
+
+def _known(data_dir: Path) -> Signer:
+    return Signer(Ed25519PrivateKey.from_private_bytes(_read(data_dir / PRIVATE, PRIVATE_DER)))
+
+
+@contextmanager
+def _alone(data_dir: Path) -> Iterator[None]:
+    """Let no other process do the same meanwhile. Raises GateError `state_unavailable`."""
+    try:
+        folder = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise GateError(f"{data_dir} cannot be opened: {error.strerror}.", reason="state_unavailable") from error
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def _make(data_dir: Path) -> Signer:

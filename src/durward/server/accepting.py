@@ -15,10 +15,13 @@ from durward.config.settings import Settings
 from durward.protocols.forwarded import TrustedProxies
 from durward.protocols.proxy_protocol import SIGNATURE, ProxyHeader
 from durward.server.connection import Connection, Shared
+from durward.server.shares import Shares
 from durward.server.tls import listener_tls
 
 AT_ONCE: Final = 8
 """Connections that are accepted in one turn of the loop: the rest is left to whoever else waits on the same socket."""
+YIELD_SECONDS: Final = 0.002
+"""How long a gate that has more callers than another leaves it to that one to accept the next."""
 PAUSE_SECONDS: Final = 0.5
 """How long nobody is accepted when this process has no descriptors left; callers wait in the listener's queue."""
 
@@ -37,10 +40,15 @@ def read_entry(settings: Settings) -> Entry:
 
 
 class Acceptor:
-    """Accepts the callers of one listening socket, which it owns. `entry` holds for those who connect from then on."""
+    """Accepts the callers of one listening socket, which it owns. `entry` holds for those who connect from then on.
 
-    def __init__(self, listener: socket.socket, entry: Entry, shared: Shared) -> None:
+    `shares` tells how many callers other processes have that accept from the same socket.
+    """
+
+    def __init__(self, listener: socket.socket, entry: Entry, shared: Shared, shares: Shares | None = None) -> None:
         self.entry = entry
+        self._shares = shares
+        self._waited = False
         listener.setblocking(False)
         self._listener = listener
         self._shared = shared
@@ -55,24 +63,46 @@ class Acceptor:
             self._shared.loop.remove_reader(self._listener.fileno())
             self._listener.close()
 
+    def tick(self) -> None:
+        """Due twice a second: callers go as well."""
+        if self._shares is not None:
+            self._shares.tell(self._callers())
+
+    def _callers(self) -> int:
+        return len(self._shared.connections) + len(self._shared.admitting)
+
     def _listen(self) -> None:
         self._pause = None
         self._shared.loop.add_reader(self._listener.fileno(), self._accept)
 
+    def _pause_for(self, seconds: float) -> None:
+        self._shared.loop.remove_reader(self._listener.fileno())
+        self._pause = self._shared.loop.call_later(seconds, self._listen)
+
+    def _gives_way(self, shares: Shares) -> bool:
+        """Let another process accept. One that has been left to it and has not come is ours."""
+        callers = self._callers()
+        shares.tell(callers)
+        self._waited = not self._waited and shares.gives_way(callers)
+        if self._waited:
+            self._pause_for(YIELD_SECONDS)
+        return self._waited
+
     def _accept(self) -> None:
         shared = self._shared
         for _ in range(AT_ONCE):
+            if self._shares is not None and self._gives_way(self._shares):
+                return
             try:
                 end, address = self._listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
                 shared.loop.call_exception_handler({"message": "Callers cannot be accepted", "exception": error})
-                shared.loop.remove_reader(self._listener.fileno())
-                self._pause = shared.loop.call_later(PAUSE_SECONDS, self._listen)
+                self._pause_for(PAUSE_SECONDS)
                 return
             most = shared.bounds.connections
-            if len(shared.connections) + len(shared.admitting) > most + most // 10:
+            if self._callers() > most + most // 10:
                 shared.on_refused("overloaded", address[0])
                 end.close()
                 continue

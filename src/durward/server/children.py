@@ -71,6 +71,8 @@ class Program(NamedTuple):
     """Whether it must get ready in its first life, else nothing is kept running."""
     secrets: bool = False
     """Whether it needs the whole environment, because credentials are named there."""
+    words: tuple[str, ...] = ()
+    """What stands behind the descriptors."""
     takes: bool = False
     """Whether it takes descriptors while it runs; they come by way of a second socket pair, whose end stands behind PAIR."""
 
@@ -194,7 +196,7 @@ class Child:
         with theirs, taking:
             fds = (theirs.fileno(), *([taking.fileno()] if self._program.takes else []), *self._fds)
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", self._program.module, *map(str, fds)),
+                *(sys.executable, "-P", "-m", self._program.module, *map(str, fds), *self._program.words),
                 pass_fds=fds,
                 start_new_session=True,  # Ctrl-C in a terminal reaches the supervisor alone.
                 stdin=asyncio.subprocess.DEVNULL,

@@ -10,6 +10,7 @@ from durward.calls.ports import Clock
 from durward.server.accepting import Acceptor, Entry
 from durward.server.bounds import Bounds
 from durward.server.connection import App, Batch, Connection, OnRefused, Shared, TurnsAway
+from durward.server.shares import Shares
 from durward.server.turn import Turn
 
 TICK: Final = 0.5
@@ -40,6 +41,7 @@ class Edge:
         self._shared.date = date_line(clock.time())
         self._last = clock.monotonic()
         self._entry = Entry()
+        self._shares: Shares | None = None
         self._listeners: list[socket.socket] = []
         self._servers: list[asyncio.Server] = []
         self._acceptors: list[Acceptor] = []
@@ -87,6 +89,10 @@ class Edge:
         """The protocol of a new connection."""
         return Connection(self._shared)
 
+    def share(self, shares: Shares) -> None:
+        """Accept by turns with other processes that listen on the same sockets; to be said before `listen`."""
+        self._shares = shares
+
     def guard(self, entry: Entry) -> None:
         """Have this done before HTTP, of all who connect from now on. Who is connected stays so."""
         self._entry = entry
@@ -97,12 +103,12 @@ class Edge:
                 server.close()
             self._servers.clear()
             while self._listeners:
-                self._acceptors.append(Acceptor(self._listeners.pop(), entry, self._shared))
+                self._acceptors.append(Acceptor(self._listeners.pop(), entry, self._shared, self._shares))
 
     async def listen(self, listener: socket.socket) -> None:
         """Accept callers on a listening socket, and begin to keep time."""
-        if self._entry != Entry():
-            self._acceptors.append(Acceptor(listener, self._entry, self._shared))
+        if self._entry != Entry() or self._shares is not None:
+            self._acceptors.append(Acceptor(listener, self._entry, self._shared, self._shares))
         else:
             made: Callable[[], Any] = self.connect  # an asyncio protocol by its methods, not by its base
             self._listeners.append(listener)
@@ -127,6 +133,8 @@ class Edge:
         self._last = now
         shared.now += elapsed
         shared.date = date_line(self._clock.time())
+        for acceptor in self._acceptors:
+            acceptor.tick()
         for connection in list(shared.connections):
             connection.tick(elapsed)
 

@@ -1,4 +1,4 @@
-"""The gate process: `python -m durward.server.gate PAIR HANDED SETTINGS LISTENER LOCK`, all descriptors.
+"""The gate process: `python -m durward.server.gate PAIR HANDED SETTINGS LISTENER LOCK [SHARES NUMBER]`, all but the last descriptors.
 
 Builds the real ports and the gateway from the settings, and serves the listening socket as long as its `Life` lasts. New settings come
 by way of HANDED. LOCK it only holds: while it finishes its calls, no other gate may write this journal, whatever became of the supervisor.
@@ -35,6 +35,7 @@ from durward.server.outbound import outbound_proxy
 from durward.server.overload import Overload
 from durward.server.pair import Message
 from durward.server.refusals import Refusals
+from durward.server.shares import Shares
 from durward.server.turn import Turn
 from durward.snapshot import Snapshot
 from durward.storage.state import State, StateThread
@@ -76,10 +77,12 @@ class Gate:
         self._life = Life("gate", self._obey)
         self._silent = False
 
-    async def run(self, pair_end: socket.socket, listener: socket.socket) -> None:
+    async def run(self, pair_end: socket.socket, listener: socket.socket, shares: Shares | None = None) -> None:
         """Serve until it is time to leave; then finish the calls, and close what they leaned on."""
         bounds = self._overload.bounds
         self._edge = edge = Edge(self._gateway.handle, self._clock, bounds, self._refusals.note, self._turn.callers)
+        if shares is not None:
+            edge.share(shares)
         edge.guard(self._entry)
         self._overload.guard(edge)
         life = self._life
@@ -175,14 +178,15 @@ class Gate:
 def main() -> int:
     """Run on the descriptors of argv; the exit code. What keeps the gate from starting is said in one line."""
     log_to_stderr()
-    pair, handed, settings, listener, _lock = (int(word) for word in sys.argv[1:])
+    pair, handed, settings, listener, _lock, *share = (int(word) for word in sys.argv[1:])
     try:
         gate = Gate(read_settings(content(settings)), socket.socket(fileno=handed))
     except DurwardError as error:
         log.error("%s %s", error.message, error.remedy)
         return 1
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(gate.run(socket.socket(fileno=pair), socket.socket(fileno=listener)))
+        shares = Shares(*share) if share else None
+        runner.run(gate.run(socket.socket(fileno=pair), socket.socket(fileno=listener), shares))
     return 0
 
 

@@ -18,10 +18,11 @@ from durward.server.children import Child, Program, bare_environment
 from durward.server.claims import sign
 from durward.server.control import Control
 from durward.server.gates import Gates
-from durward.server.launch import SIGNALS, Launch, content, launched
+from durward.server.launch import SIGNALS, Launch, content, launched, unnamed
 from durward.server.log import log_to_stderr
 from durward.server.pair import Message
 from durward.server.reloading import Reloading
+from durward.server.shares import room
 from durward.server.succession import Place, Succession
 
 log = logging.getLogger("supervisor")
@@ -247,9 +248,20 @@ def has_terminal() -> bool:
 
 def _gate_programs(launch: Launch) -> list[Program]:
     # The gates keep the lock too: while one finishes its calls, no other may open the journal, whatever became of us.
-    fds = (launch.settings, launch.listener, launch.lock)
-    names = ["gate"] if launch.workers == 1 else [f"gate {number}" for number in range(launch.workers)]
-    return [Program(name, "durward.server.gate", fds, vital=True, secrets=True, takes=True) for name in names]
+    fds: tuple[int, ...] = (launch.settings, launch.listener, launch.lock)
+    if launch.workers == 1:
+        return [Program("gate", "durward.server.gate", fds, vital=True, secrets=True, takes=True)]
+    fds = (*fds, unnamed(room(launch.workers)))
+    return [
+        Program(
+            *(f"gate {number}", "durward.server.gate", fds),
+            vital=True,
+            secrets=True,
+            words=(str(number),),
+            takes=True,
+        )
+        for number in range(launch.workers)
+    ]
 
 
 def main() -> int:
