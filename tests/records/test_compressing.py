@@ -177,6 +177,20 @@ def test_what_does_not_work_is_said_once_and_tried_again(
     assert "1.jsonl.zst" in forms(left)
 
 
+def test_the_last_room_on_a_disk_is_left_to_new_lines(
+    left: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = forms(left)
+    full = os.statvfs_result((4096, 4096, 0, 0, 1, 0, 0, 0, 0, 255))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "statvfs", lambda _: full)
+        run(left)
+    assert forms(left) == before
+    assert "too little room" in caplog.text
+    run(left)
+    assert "1.jsonl.zst" in forms(left)
+
+
 def test_a_damaged_file_is_found(left: Path) -> None:
     run(left)
     path = layout.compressed(writer_of(left), 2)

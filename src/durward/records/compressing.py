@@ -4,6 +4,7 @@ A segment is always there as a whole in one form at least: the new form is writt
 and read back before the old one goes.
 """
 
+import errno
 import logging
 import os
 import time
@@ -93,6 +94,7 @@ def compress(writer: Path, number: int) -> Iterator[None]:
     """Compress a segment, a step between two `yield`s. Raises OSError, and the segment is as it was."""
     plain, whole = layout.segment(writer, number), layout.compressed(writer, number)
     part = whole.with_name(f".{whole.name}")
+    _see_room(plain)
     sizes = []
     try:
         with plain.open("rb") as source, _made(part) as file:
@@ -111,6 +113,13 @@ def compress(writer: Path, number: int) -> Iterator[None]:
         plain.unlink()
     finally:
         part.unlink(missing_ok=True)
+
+
+def _see_room(plain: Path) -> None:
+    """Raises OSError where the disk has not twice a segment's bytes left: the last room belongs to new lines."""
+    found = os.statvfs(plain)
+    if found.f_bavail * found.f_frsize < 2 * plain.stat().st_size:
+        raise OSError(errno.ENOSPC, "the disk has too little room", str(plain))
 
 
 def _same(plain: Path, part: Path) -> Iterator[None]:
