@@ -45,9 +45,10 @@ def test_writers_come_in_the_order_of_their_beginnings(tmp_path: Path) -> None:
 
 
 def test_segments_come_in_numeric_order(tmp_path: Path) -> None:
-    for name in ("10.jsonl", "9.jsonl", "1.jsonl", "x.jsonl", "2.jsonl.zst", "reserve"):
+    for name in ("10.jsonl", "9.jsonl", "1.jsonl", "x.jsonl", "2.jsonl.zst", "9.jsonl.zst", ".3.jsonl.zst", "reserve"):
         (tmp_path / name).touch()
-    assert layout.segments(tmp_path) == [1, 9, 10]
+    assert layout.segments(tmp_path) == [1, 2, 9, 10]
+    assert [number for number in range(12) if layout.present(tmp_path, number)] == [1, 2, 9, 10]
     assert layout.segment(tmp_path, 9) == tmp_path / "9.jsonl"
 
 

@@ -1,7 +1,8 @@
 """The office process: `python -m durward.office.main PAIR SETTINGS`, both descriptors. It opens no listener yet.
 
-Takes new lines of the journal into the index, a few times a second, and listens to the supervisor between. It ends when it is told to,
-with the index caught up as far as the time allows, and when the supervisor is gone.
+Takes new lines of the journal into the index, a few times a second, compresses segments that are closed while there are none, and
+listens to the supervisor between. It ends when it is told to, with the index caught up as far as the time allows, and when the
+supervisor is gone.
 """
 
 import gc
@@ -18,6 +19,7 @@ from typing import Any, Protocol
 
 from durward.calls.errors import DurwardError
 from durward.config.settings import read_settings
+from durward.records.compressing import Compressor
 from durward.records.index import Indexer
 
 log = logging.getLogger("office")
@@ -36,12 +38,19 @@ class Steps(Protocol):
     def step(self) -> int: ...
 
 
+class Spare(Protocol):
+    """What is done while there is nothing to index, a step at a time; whether there is more."""
+
+    def step(self) -> bool: ...
+
+
 class Office:
     """One life of the office."""
 
-    def __init__(self, pair: socket.socket, indexer: Steps) -> None:
+    def __init__(self, pair: socket.socket, indexer: Steps, spare: Spare) -> None:
         self._pair = pair
         self._indexer = indexer
+        self._spare = spare
         self._rest = b""
         self._leave_by: float | None = None
         self._trouble = ""
@@ -50,7 +59,8 @@ class Office:
         """Index until it is time to leave."""
         self._say({"event": "ready"})
         while self._leave_by is None:
-            self._listen(self._step())
+            wait = self._step()
+            self._listen(0.0 if wait == QUIET_SECONDS and self._spare.step() else wait)
         while self._step() == 0.0 and time.monotonic() < self._leave_by:
             pass
 
@@ -111,7 +121,7 @@ def main() -> int:
     gc.freeze()
     gc.set_threshold(UNCOLLECTED)
     with socket.socket(fileno=pair) as end:
-        Office(end, indexer).run()
+        Office(end, indexer, Compressor(Path(wanted.data_dir))).run()
     indexer.close()
     return 0
 

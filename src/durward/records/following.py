@@ -1,10 +1,10 @@
 """Reads a journal while it grows: whole lines only, writer by writer, each from where it was left."""
 
-import os
 import time
 from pathlib import Path
 
 from durward.records import layout
+from durward.records.stored import stored
 
 READ = 128 * 1024
 """Bytes that are read at once, so few that the memory for them is used again; a longer line is read whole."""
@@ -14,7 +14,7 @@ SETTLED_SECONDS = 1.0
 class Follower:
     """A place in one writer's lines. `segment` 0: before the first segment that is there."""
 
-    __slots__ = ("_path", "cut", "offset", "segment", "writer")
+    __slots__ = ("cut", "offset", "segment", "writer")
 
     def __init__(self, writer: Path, segment: int = 0, offset: int = 0) -> None:
         self.writer = writer
@@ -27,7 +27,7 @@ class Follower:
         if not self.segment and not self._find_first():
             return b""
         lines = self._read(limit)
-        while not lines and layout.segment(self.writer, self.segment + 1).exists():
+        while not lines and layout.present(self.writer, self.segment + 1):
             # Looked at once more: the last lines may have been written before the next segment was begun.
             lines = self._read(limit)
             if not lines:
@@ -45,15 +45,15 @@ class Follower:
         numbers = layout.segments(self.writer)
         if not numbers:
             return
-        end = layout.whole_length(layout.segment(self.writer, numbers[-1]))
-        self._enter(numbers[-1], max(0, end - back))
-        if self.offset:
-            self.offset += self._pread(min(back, end - self.offset)).find(b"\n") + 1
+        with stored(self.writer, numbers[-1]) as opened:
+            end = opened.whole()
+            self._enter(numbers[-1], max(0, end - back))
+            if self.offset:
+                self.offset += opened.read(min(back, end - self.offset), self.offset).find(b"\n") + 1
 
     def _enter(self, segment: int, offset: int) -> None:
         self.segment = segment
         self.offset = offset
-        self._path = layout.segment(self.writer, segment)
 
     def _find_first(self) -> bool:
         numbers = layout.segments(self.writer)
@@ -62,21 +62,15 @@ class Follower:
         return bool(numbers)
 
     def _read(self, limit: int) -> bytes:
-        while (size := self._path.stat().st_size) > self.offset:
-            content = self._pread(limit)
-            end = content.rfind(b"\n") + 1
-            if end or len(content) < limit:
-                return content[:end]
-            limit *= 2
+        with stored(self.writer, self.segment) as opened:
+            while (size := opened.size) > self.offset:
+                content = opened.read(limit, self.offset)
+                end = content.rfind(b"\n") + 1
+                if end or len(content) < limit:
+                    return content[:end]
+                limit *= 2
         self.cut = self.cut or size < self.offset
         return b""
-
-    def _pread(self, count: int) -> bytes:
-        fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            return os.pread(fd, count, self.offset)
-        finally:
-            os.close(fd)
 
 
 class Followers:

@@ -16,6 +16,7 @@ from durward.records import layout
 from durward.records.index import Indexer
 from durward.records.queries import Index
 from durward.records.schema import INDEX
+from durward.records.stored import stored
 
 RUNNING = "lock"
 """The file in the data directory that a running Durward holds locked."""
@@ -42,7 +43,8 @@ def journal_ends(data_dir: Path, index: Index) -> list[End]:
         _, _, done = followed.get(writer.name, (0, 0, False))
         numbers = [] if done else layout.segments(writer)
         if numbers:
-            ends.append(End(writer, numbers[-1], layout.whole_length(layout.segment(writer, numbers[-1]))))
+            with stored(writer, numbers[-1]) as opened:
+                ends.append(End(writer, numbers[-1], opened.whole()))
     return ends
 
 
@@ -54,13 +56,15 @@ def missing(index: Index, ends: list[End]) -> int:
         segment, offset, done = followed.get(end.writer.name, (0, 0, False))
         if done or (segment, offset) >= (end.segment, end.offset):
             continue
-        sizes = {
-            number: layout.segment(end.writer, number).stat().st_size
-            for number in layout.segments(end.writer)
-            if segment <= number < end.segment
-        }
-        total += sum(sizes.values()) + end.offset - (offset if segment else 0)
+        numbers = layout.segments(end.writer)
+        sizes = [_size(end.writer, number) for number in numbers if segment <= number < end.segment]
+        total += sum(sizes) + end.offset - (offset if segment else 0)
     return total
+
+
+def _size(writer: Path, number: int) -> int:
+    with stored(writer, number) as opened:
+        return opened.size
 
 
 def catch_up(data_dir: Path, pause: Callable[[float], None] = time.sleep) -> int:

@@ -1,4 +1,5 @@
-"""Where the journal lies: `data_dir/journal/<writer>/<n>.jsonl`, and beside the segments what else belongs to their writer.
+"""Where the journal lies: `data_dir/journal/<writer>/<n>.jsonl`, `.jsonl.zst` once it is compressed, and beside the segments what else
+belongs to their writer.
 
 A writer is one process: its name is the host and the moment at which it began. It holds `lock` as long as it lives; `reserve` is where
 calls settle when the disk is full; `claims` and `recovered` are left by whoever mends the chain of a writer that died.
@@ -17,10 +18,14 @@ RESERVE = "reserve"
 CLAIMS = "claims"
 RECOVERED = "recovered"
 SUFFIX = ".jsonl"
+COMPRESSED = ".jsonl.zst"
+UPKEEP = "upkeep"
+"""The file that is locked by whoever compresses segments that are closed."""
 HOST_LENGTH = 48
 BLOCK = 64 * 1024
 
 _FOREIGN = re.compile("[^a-z0-9.]+")
+_SEGMENT = re.compile(r"([1-9]\d{0,17})\.jsonl(?:\.zst)?")
 _WRITER = re.compile(r"[a-z0-9][a-z0-9.-]*-(\d{10,})")
 
 
@@ -42,12 +47,22 @@ def writers(journal: Path) -> list[Path]:
 
 def segments(writer: Path) -> list[int]:
     """The numbers of a writer's segments, ascending."""
-    return sorted(int(path.stem) for path in writer.iterdir() if path.suffix == SUFFIX and path.stem.isdecimal())
+    return sorted({int(match[1]) for path in writer.iterdir() if (match := _SEGMENT.fullmatch(path.name))})
 
 
 def segment(writer: Path, number: int) -> Path:
-    """The file of a segment."""
+    """The file of a segment that is not compressed."""
     return writer / f"{number}{SUFFIX}"
+
+
+def compressed(writer: Path, number: int) -> Path:
+    """The file of a segment that is."""
+    return writer / f"{number}{COMPRESSED}"
+
+
+def present(writer: Path, number: int) -> bool:
+    """Whether a segment is there, in either form."""
+    return segment(writer, number).exists() or compressed(writer, number).exists()
 
 
 def whole_length(path: Path) -> int:
@@ -62,6 +77,16 @@ def whole_length(path: Path) -> int:
                 return begin + at + 1
             end = begin
     return 0
+
+
+@contextmanager
+def upkeep(journal: Path) -> Iterator[bool]:
+    """Whether closed segments belong to this process while the block runs: nobody else changes their form."""
+    lock = os.open(journal / UPKEEP, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        yield try_lock(lock)
+    finally:
+        os.close(lock)
 
 
 @contextmanager

@@ -1,11 +1,10 @@
 """Reads lines of the journal again where the index says that they stand."""
 
-import os
 import sqlite3
 from pathlib import Path
 
-from durward.records import layout
 from durward.records.halves import PLACE_BITS, lines_of
+from durward.records.stored import stored
 
 KEPT = 32
 """Pieces that are kept, of 128 KiB each: calls that are listed together were read together."""
@@ -38,10 +37,7 @@ class Places:
             return []
         writer, segment, offset, length = found
         try:
-            fd = os.open(layout.segment(self._journal / writer, segment), os.O_RDONLY | os.O_CLOEXEC)
+            with stored(self._journal / writer, segment) as opened:
+                return lines_of(opened.read(length, offset))
         except FileNotFoundError:
-            return []  # the segment is gone; what was summed of it stands, its lines cannot be shown
-        try:
-            return lines_of(os.pread(fd, length, offset))
-        finally:
-            os.close(fd)
+            return []  # the segment is gone, and its lines cannot be shown

@@ -16,6 +16,7 @@ import msgspec
 
 from durward.records import layout
 from durward.records.chain import Link, read_link
+from durward.records.compressing import expand
 from durward.records.following import Follower
 from durward.records.journal import FileJournal, unknown
 from durward.records.pending import Posted
@@ -123,7 +124,8 @@ class Recovery:
 def settle_estate(writer: Path) -> Estate:
     """Cut a torn last line, bring the reserve's lines in, and find the calls that were left open. Raises OSError."""
     for number in reversed(layout.segments(writer)):
-        path = layout.segment(writer, number)
+        # Compressed only where the disk lost all that was in the next one.
+        path = expand(writer, number)
         whole = layout.whole_length(path)
         cut = path.stat().st_size - whole
         if cut:

@@ -12,8 +12,10 @@ from typing import NamedTuple
 from durward.records import layout
 from durward.records.chain import GENESIS, follows, read_link, sealed
 from durward.records.following import Follower
+from durward.records.frames import Damaged
 from durward.records.heads import Head, holds, public_key
 from durward.records.lines import Opened, Recovered, Signed, read_line
+from durward.records.stored import stored
 from durward.records.times import milliseconds
 
 PROBLEMS = 100
@@ -102,11 +104,19 @@ class _Walk:
                 self._verdict.problem(self.name, f"segments before {number} are missing")
                 break
         for number in numbers:
-            for at, line in enumerate(_lines(self._writer, number), 1):
-                self._place = (number, at)
-                self._first = self._first or line
-                self._take(line)
+            try:
+                self._read(number)
+            except Damaged as damage:
+                # Of this segment or the next: whoever reads to an end looks behind it.
+                self._verdict.problem(f"{self.name}/{Path(damage.filename).name}", "this file is damaged, or not ours")
+                return
         self._note_ends(numbers)
+
+    def _read(self, number: int) -> None:
+        for at, line in enumerate(_lines(self._writer, number), 1):
+            self._place = (number, at)
+            self._first = self._first or line
+            self._take(line)
 
     def _take(self, line: bytes) -> None:
         self._verdict.lines += 1
@@ -176,8 +186,8 @@ class _Walk:
     def _note_ends(self, numbers: list[int]) -> None:
         if not numbers:
             return
-        path = layout.segment(self._writer, numbers[-1])
-        torn = path.stat().st_size - layout.whole_length(path)
+        with stored(self._writer, numbers[-1]) as opened:
+            torn = opened.size - opened.whole()
         if torn:
             self._verdict.notes.append(f"{self.name} ends in a line that is not whole ({torn} bytes)")
         reserve = self._writer / layout.RESERVE
