@@ -82,7 +82,7 @@ def _alone(data_dir: Path) -> Iterator[None]:
     try:
         folder = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
-        raise GateError(f"{data_dir} cannot be opened: {error.strerror}.", reason="state_unavailable") from error
+        raise GateError(f"The journal's key cannot be written: {error}.", reason="state_unavailable") from error
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
         yield
