@@ -5,7 +5,7 @@ One process at a time may do this: the office, or a command that holds `data_dir
 
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from durward.records.merging import (
     Merged,
     Merger,
     Numbers,
+    Pair,
     block_of,
     ids_in,
     pack,
@@ -40,7 +41,9 @@ KEEP = """
 class Indexer:
     """The index's one writer. Raises GateError `state_unavailable` where the file cannot be used; the next step tries again."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, told: Callable[[list[Pair]], None] | None = None) -> None:
+        """`told` hears of each call once, when it is in the index with both halves."""
+        self._told = told
         self._path = data_dir / INDEX
         self._journal = data_dir / layout.JOURNAL
         self._data_dir = data_dir
@@ -49,6 +52,8 @@ class Indexer:
         self._open()
         with self._typed():
             self._load()
+        self.is_new = not (self._followers.known or self._followers.done)
+        """Whether nothing had been read when this began: there was no index, or none of this version."""
 
     def _open(self) -> None:
         self._base = open_for_writing(self._data_dir)
@@ -127,6 +132,8 @@ class Indexer:
         self._pieces.clear()
         for follower in done:
             self._followers.finish(follower)
+        if self._told is not None and merged.pairs:
+            self._told(merged.pairs)
 
     def _row(self, number: int, block: Block) -> tuple[int, bytes, bytes]:
         """What is appended to a block: no call a second time."""
