@@ -131,6 +131,8 @@ def test_the_numbers_are_those_of_the_records(place: Place) -> None:
     answered = [record for record in records if record["first_byte_ms"] is not None]
     assert values["durward_gate_duration_seconds_count", "generate"] == len(answered) == 5
     assert values["durward_refused_requests_total", "0", "key_unknown"] == 1
+    assert sum(value for key, value in values.items() if key[0] == "durward_upstream_breaker") == 1
+    assert [key for key in values if key[0] == "durward_turned_away_calls_total"]
     assert values["durward_up", "0"] == values["durward_journal_available", "0"] == 1
 
 

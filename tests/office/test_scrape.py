@@ -17,6 +17,8 @@ GATE = {
     "refused": {"key_unknown": 4},
     "lag": {"bounds": BOUNDS, "counts": [1] * (len(BOUNDS) + 1), "sum": 2.0},
     "pools": [{"origin": "127.0.0.1:9", "active": 1, "idle": 2, "connecting": 0, "waiting": 6}],
+    "upstreams": [{"upstream": "openai", "state": "open", "ejections": 2}],
+    "overload": {"turned_away": {"batch": 7}, "memory_share": 0.5},
     "exchanges": {"opened": 1, "reused": 0, "retried": 0, "refused": 0},
 }
 TOLD: Told = {
@@ -43,6 +45,9 @@ def test_everything_there_is_to_tell_is_told_under_a_documented_name() -> None:
     assert told["durward_up"] == {"durward_up[('gate', '0')]": 1.0, "durward_up[('gate', '1')]": 0.0}
     assert told["durward_index_lag_seconds"] == {"durward_index_lag_seconds[]": 2.0}
     assert told["durward_config_current"] == {"durward_config_current[]": 0.0}
+    assert told["durward_upstream_breaker"] == {
+        "durward_upstream_breaker[('gate', '0'), ('state', 'open'), ('upstream', 'openai')]": 1.0
+    }
     assert told["durward_cost_usd"] == {
         "durward_cost_usd_total[('agent', 'support'), ('provider', 'openai'), ('resource', 'model/m0')]": 5e-9
     }

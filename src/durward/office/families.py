@@ -134,6 +134,22 @@ EXCHANGES = Family(
     ("gate", "event"),
     "Connections to upstreams that were opened, reused, retried because they had closed, or refused by a bound.",
 )
+BREAKER = Family(
+    "durward_upstream_breaker",
+    "gauge",
+    ("gate", "upstream", "state"),
+    "1 for the state that an upstream's breaker is in.",
+)
+EJECTIONS = Family("durward_upstream_ejections", "counter", ("gate", "upstream"), "How often an upstream was ejected.")
+TURNED_AWAY = Family(
+    "durward_turned_away_calls",
+    "counter",
+    ("gate", "reason"),
+    "Calls that a gate with too much to do refused, by class or bound.",
+)
+MEMORY_SHARE = Family(
+    "durward_memory_ratio", "gauge", ("gate",), "What part of the memory that it may have a gate has; see `overload`."
+)
 STARTS = Family("durward_process_starts", "counter", ("process",), "How often gates and office were started.")
 MEMORY = Family(
     "durward_process_memory_bytes", "gauge", ("process", "pid"), "Resident memory of our processes (Linux)."

@@ -168,10 +168,22 @@ def _of_gates(answers: list[Told]) -> Iterator[Metric]:
         yield _counter(family, values)
     lags = [(gate, told["lag"]) for gate, told in gates.items()]
     yield _histogram(families.LOOP, [((gate,), lag["bounds"], lag["counts"], lag["sum"]) for gate, lag in lags])
+    yield from _of_overload(gates)
     pools = [(gate, pool) for gate, told in gates.items() for pool in told["pools"]]
     states = ("active", "idle", "connecting")
     yield _gauge(families.POOL, [((gate, pool["origin"], at), pool[at]) for gate, pool in pools for at in states])
     yield _gauge(families.WAITING, [((gate, pool["origin"]), pool["waiting"]) for gate, pool in pools])
+
+
+def _of_overload(gates: dict[str, Told]) -> Iterator[Metric]:
+    """Breakers, and what is done about too much to do."""
+    upstreams = [(gate, each) for gate, told in gates.items() for each in told["upstreams"]]
+    yield _gauge(families.BREAKER, [((gate, each["upstream"], each["state"]), 1) for gate, each in upstreams])
+    yield _counter(families.EJECTIONS, [((gate, each["upstream"]), each["ejections"]) for gate, each in upstreams])
+    loads = [(gate, told["overload"]) for gate, told in gates.items()]
+    away = [((gate, name), count) for gate, load in loads for name, count in load["turned_away"].items()]
+    yield _counter(families.TURNED_AWAY, away)
+    yield _gauge(families.MEMORY_SHARE, [((gate,), load["memory_share"]) for gate, load in loads])
 
 
 GAUGES = {

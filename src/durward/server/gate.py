@@ -118,7 +118,8 @@ class Gate:
         if message.get("do") == "health":
             return self.states()
         if message.get("do") == "measure":
-            return measured(self._edge, self._upstreams, self._refusals, self._lag, available=not self._silent)
+            told = measured(self._edge, self._upstreams, self._refusals, self._lag, available=not self._silent)
+            return self.states() | told
         try:
             command = msgspec.convert(message, Command | KnowKeys)
         except msgspec.ValidationError as error:
