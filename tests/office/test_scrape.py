@@ -17,7 +17,7 @@ GATE = {
     "refused": {"key_unknown": 4},
     "lag": {"bounds": BOUNDS, "counts": [1] * (len(BOUNDS) + 1), "sum": 2.0},
     "pools": [{"origin": "127.0.0.1:9", "active": 1, "idle": 2, "connecting": 0, "waiting": 6}],
-    "upstreams": [{"upstream": "openai", "state": "open", "ejections": 2}],
+    "upstreams": [{"upstream": "openai", "state": "open", "ejections": 2}] * 2,
     "overload": {"turned_away": {"batch": 7}, "memory_share": 0.5},
     "exchanges": {"opened": 1, "reused": 0, "retried": 0, "refused": 0},
 }

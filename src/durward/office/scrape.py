@@ -178,8 +178,13 @@ def _of_gates(answers: list[Told]) -> Iterator[Metric]:
 def _of_overload(gates: dict[str, Told]) -> Iterator[Metric]:
     """Breakers, and what is done about too much to do."""
     upstreams = [(gate, each) for gate, told in gates.items() for each in told["upstreams"]]
-    yield _gauge(families.BREAKER, [((gate, each["upstream"], each["state"]), 1) for gate, each in upstreams])
-    yield _counter(families.EJECTIONS, [((gate, each["upstream"]), each["ejections"]) for gate, each in upstreams])
+    # A provider and an API may have one name: no set of labels may be told twice.
+    states = {(gate, each["upstream"], each["state"]): 1.0 for gate, each in upstreams}
+    yield _gauge(families.BREAKER, states.items())
+    ejections: dict[Keys, float] = defaultdict(float)
+    for gate, each in upstreams:
+        ejections[gate, each["upstream"]] += each["ejections"]
+    yield _counter(families.EJECTIONS, ejections.items())
     loads = [(gate, told["overload"]) for gate, told in gates.items()]
     away = [((gate, name), count) for gate, load in loads for name, count in load["turned_away"].items()]
     yield _counter(families.TURNED_AWAY, away)
