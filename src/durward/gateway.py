@@ -137,6 +137,7 @@ class Gateway:
             await self._list(exchange, known, principal, entry)
             return
         asked = await read_asked(exchange, arrival)
+        entry.waited(exchange.waited)
         request = asked.request
         if request is not None:
             entry.claim(request)
@@ -195,6 +196,7 @@ class Gateway:
         if body is None:
             await relay.opaque(answer, lines, settle)
             return
+        entry.arrived()
         if good:
             told = _read_answer(arrival, asked, body)
             meter.follow(told)

@@ -16,6 +16,17 @@ def test_a_well_durward_is_told_so(tmp_path: Path) -> None:
         assert not [line for line in lines if line.startswith("fail")]
 
 
+def test_the_office_is_looked_at(tmp_path: Path) -> None:
+    with durward(tmp_path, "admin: 127.0.0.1:0\n") as (running, _):
+        admin = running.status()["admin"]
+        lines = running.command("doctor").stdout.splitlines()
+        assert f"ok    admin: http://{admin}/metrics answers" in lines
+        assert "ok    index: it holds what the journal holds" in lines
+        (running.data_dir / "admin-token").write_text("gone")
+        done = running.command("doctor")
+        assert (done.returncode, f"fail  admin: http://{admin}/metrics answers 401" in done.stdout) == (1, True)
+
+
 def test_what_fails_is_told_with_its_remedy_and_ends_with_1(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as once:
         port = once.getsockname()[1]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from durward.calls.principal import Principal
 from durward.cli.agent_key import draw
+from durward.cli.up import _admin_listener
+from durward.config.settings import Admin
 from durward.storage.state import open_offline
 from tests.server.running import DURWARD, SECONDS, Running, Upstream, command, passing, until, write_config
 
@@ -69,6 +71,20 @@ def test_once_belongs_to_the_demo(tmp_path: Path) -> None:
     started = command(tmp_path, "up", "--once")
     assert started.returncode == 2
     assert "--demo" in started.stderr
+
+
+def test_the_offices_address_must_be_free_only_where_it_was_written(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, closing(Upstream()) as upstream:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        write_config(tmp_path, upstream.port, f"admin: {address}\n")
+        started = command(tmp_path, "up")
+        assert (started.returncode, f"cannot listen on {address}" in started.stderr) == (1, True)
+        told: list[str] = []
+        assert _admin_listener(Admin(address), None, told.append) is None
+        (line,) = told
+        assert line.startswith(f"There is no metrics page: Durward cannot listen on {address}: port ")
+        assert _admin_listener(Admin(""), None, told.append) is None
+        assert len(told) == 1
 
 
 def test_without_a_file_the_agent_gets_a_key_once(tmp_path: Path) -> None:

@@ -19,6 +19,12 @@ def found(text: str) -> list[str]:
 @pytest.mark.parametrize(
     "text,start",
     [
+        ("listen: 127.0.0.1:7\nadmin: 127.0.0.1:7", "2:8: agents connect at this address"),
+        ("listen: 127.0.0.1:7\nadmin: {address: 127.0.0.1:7}", "2:18: agents connect at this address"),
+        (
+            "admin: {address: 0.0.0.0:7301, metrics: open}",
+            "1:41: metrics may be open on a loopback address only",
+        ),
         ("providers: {d: {protocol: demo, credential: env:X}}", "1:33: a demo provider takes no credential"),
         (
             "providers:\n  a: {protocol: gemini, default: true}\n  b: {protocol: gemini, default: true}",

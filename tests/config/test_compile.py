@@ -8,7 +8,9 @@ import pytest
 from durward.calls.origin import Timeouts
 from durward.config.compile import TOLD_LIMIT, compile_file, examine_file
 from durward.config.mistakes import Mistakes
+from durward.config.printing import print_settings
 from durward.config.settings import (
+    Admin,
     Agent,
     Api,
     Credential,
@@ -216,3 +218,22 @@ def test_a_file_of_mistakes_is_told_up_to_a_bound(tmp_path: Path) -> None:
     with pytest.raises(Mistakes) as caught:
         compile_file(written(tmp_path, text))
     assert len(caught.value.mistakes) == TOLD_LIMIT
+
+
+@pytest.mark.parametrize(
+    "text,admin",
+    [
+        ("", Admin()),
+        ("admin:", Admin()),
+        ("admin: off", Admin("")),
+        ("admin: 127.0.0.1:9", Admin("127.0.0.1:9", required=True)),
+        ("admin: {names: [Durward.internal]}", Admin(names=("durward.internal",), required=True)),
+        ("admin: {address: '[::1]:9', metrics: open}", Admin("[::1]:9", open_metrics=True, required=True)),
+    ],
+)
+def test_where_the_office_listens(tmp_path: Path, text: str, admin: Admin) -> None:
+    (tmp_path / "durward.yaml").write_text(f"version: 1\n{text}\n")
+    settings = compile_file(tmp_path / "durward.yaml")
+    assert settings.admin == admin
+    (tmp_path / "durward.yaml").write_text(print_settings(settings))
+    assert compile_file(tmp_path / "durward.yaml").admin == admin

@@ -28,10 +28,13 @@ def explained(text: str) -> list[str]:
 @pytest.mark.parametrize(
     "text,start",
     [
-        ("moode: x", "1:1+5: unknown key `moode` = Did you mean `mode`? Allowed: agents, "),
-        ("xyzzy: 1", "1:1+5: unknown key `xyzzy` = Allowed: agents, "),
+        ("moode: x", "1:1+5: unknown key `moode` = Did you mean `mode`? Allowed: admin, agents, "),
+        ("xyzzy: 1", "1:1+5: unknown key `xyzzy` = Allowed: admin, agents, "),
         ("timeouts: {}", "1:1+8: unknown key `timeouts` = `timeouts` belongs under providers.<name>. Allowed: "),
-        ("limits: []", "1:1+6: `limits` (rates, quotas and budgets) is not in this version = Allowed here: agents, "),
+        (
+            "limits: []",
+            "1:1+6: `limits` (rates, quotas and budgets) is not in this version = Allowed here: admin, agents, ",
+        ),
         (
             "records: {retain: 1d}",
             "1:11+6: `retain` (how long records are kept) is not in this version = Allowed here: payloads.",

@@ -248,6 +248,8 @@ class Caller:
         self.length: int | None = None
         """The length of which an answer that came piece by piece told."""
 
+    waited = 0.0
+
     async def body(self, limit: int) -> bytes:
         if len(self._body) > limit:
             raise CallerError(f"The body has {len(self._body)} bytes, more than {limit}.", reason="too_large")

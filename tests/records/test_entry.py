@@ -1,10 +1,12 @@
 """A call's entry is opened once and closed once, whatever happens between."""
 
+from typing import ClassVar, cast
+
 import pytest
 
 from durward.calls.decision import Decision
 from durward.calls.errors import CallerError, GateError, Refused, UpstreamError
-from durward.calls.ports import OnDisk
+from durward.calls.ports import OnDisk, UpstreamAnswer
 from durward.calls.record import Closing, Opening
 from durward.calls.resource import Resource, Target
 from durward.records.entry import Entry
@@ -130,6 +132,34 @@ def test_attempts_have_their_own_time_and_end() -> None:
         ("openai", 200, "", 0.0),
     ]
     assert (one.closing.provider, one.closing.upstream_model) == ("openai", "gpt-4o-mini")
+
+
+class Answer:
+    status = 200
+    fields: ClassVar[dict[bytes, bytes]] = {}
+
+
+@pytest.mark.parametrize("whole,gate_ms", [(True, 3.0), (False, 2.0)])
+def test_the_gates_own_time_is_without_all_waiting(whole: bool, gate_ms: float) -> None:
+    one, _ = entry()
+    one.open(None)
+    Watch.now = 5.1  # of which the caller's body took all but a millisecond
+    one.waited(0.099)
+    attempt = one.attempt(Target("openai", "gpt-4o"))
+    Watch.now = 5.5
+    one.attempted(attempt, 200, "")
+    Watch.now = 5.501
+    one.answered(cast(UpstreamAnswer, Answer()))
+    Watch.now = 6.0  # its body
+    if whole:
+        one.arrived()
+    Watch.now = 6.001
+    one.settle(200)
+    Watch.now = 5.0
+    closing = one.closing
+    assert closing.gate_ms == pytest.approx(gate_ms, abs=0.0011)
+    assert closing.first_byte_ms == pytest.approx(501, abs=0.01)
+    assert closing.duration_ms == pytest.approx(1001, abs=0.01)
 
 
 def test_an_attempt_that_the_call_did_not_outlive_ends_with_it() -> None:

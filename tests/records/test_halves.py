@@ -59,7 +59,7 @@ def test_halves_hold_what_listings_filter_and_add_up_by() -> None:
     assert (ended.id, ended.outcome, ended.price_partial) == (began.id, "ok", True)
     assert (ended.cost_nano, ended.tokens) == (1_234, Tokens(10, 2, 0, 5, 1))
     assert isinstance(refused, Refusal)
-    assert refused.ending() == Ending(refused.id, "refused", place=refused.place)
+    assert refused.ending() == Ending(refused.id, refused.time, "refused", 403, "denied", place=refused.place)
     assert isinstance(unknown, Unknown)
     assert (unknown.outcome, unknown.cost_nano) == ("unknown", 7)
 

@@ -160,3 +160,15 @@ def test_lines_that_a_journal_takes_back_are_forgotten(tmp_path: Path, written: 
     step(indexer)
     assert spent(tmp_path) == listed(tmp_path) == 5
     indexer.close()
+
+
+def test_who_counts_what_it_takes_in_hears_that_it_begins_anew(tmp_path: Path, written: FileJournal) -> None:
+    heard: list[str] = []
+    write(written, Calls(), 3)
+    indexer = Indexer(tmp_path, lambda pairs: heard.extend("call" for _ in pairs), lambda: heard.append("anew"))
+    step(indexer)
+    assert heard == ["call"] * 3
+    delete_all(tmp_path)
+    step(indexer)
+    indexer.close()
+    assert heard == ["call"] * 3 + ["anew"] + ["call"] * 3

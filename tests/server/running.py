@@ -246,16 +246,16 @@ def write_config(folder: Path, upstream: int, more: str = "") -> Path:
         "drain: {delay: 0s, timeout: 10s}\n"
         f"providers: {{local: {{protocol: openai, base_url: http://127.0.0.1:{upstream}/v1}}}}\n"
         f"agents: {{support: {{keys: ['sha256:{hashlib.sha256(KEY.encode()).hexdigest()}']}}}}\n"
-        "policies: [{name: all, allow: {agents: ['*']}}]\n" + more
+        "policies: [{name: all, allow: {agents: ['*']}}]\n" + more + ("" if "admin:" in more else "admin: off\n")
     )
     return file
 
 
 @contextlib.contextmanager
-def durward(folder: Path) -> Iterator[tuple[Running, Upstream]]:
+def durward(folder: Path, more: str = "") -> Iterator[tuple[Running, Upstream]]:
     """A Durward that is ready, and the provider behind it."""
     upstream = Upstream()
-    write_config(folder, upstream.port)
+    write_config(folder, upstream.port, more)
     running = Running(folder, [])
     try:
         yield running.wait_ready(), upstream

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import http.client
 import json
 import os
 import signal
@@ -67,6 +68,19 @@ def listens(gate: int) -> bool:
             sockets.add(str(fd.readlink()))
     rows = [line.split() for line in Path(f"/proc/{gate}/net/tcp").read_text().splitlines()[1:]]
     return any(row[3] == "0A" and f"socket:[{row[9]}]" in sockets for row in rows)
+
+
+def test_the_offices_listener_is_taken_over_too(tmp_path: Path) -> None:
+    with durward(tmp_path, "admin: {address: 127.0.0.1:0, metrics: open}\n") as (old, _):
+        admin = old.status()["admin"]
+        with second(old) as new:
+            new.wait_ready()
+            assert new.status()["admin"] == admin
+            connection = http.client.HTTPConnection(admin, timeout=30)
+            with contextlib.closing(connection):
+                connection.request("GET", "/metrics")
+                assert connection.getresponse().status == 200
+            assert old.process.wait(30) == 0
 
 
 def test_one_that_cannot_start_leaves_the_first_as_it_was(tmp_path: Path) -> None:

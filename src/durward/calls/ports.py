@@ -67,6 +67,10 @@ class Exchange(Protocol):
     congested: bool
     """True while the caller reads slower than the answer is written; then await `drained()` before writing more."""
 
+    @property
+    def waited(self) -> float:
+        """Seconds for which `body` has had to wait for the caller."""
+
     async def body(self, limit: int) -> bytes:
         """The whole body. Raises CallerError `too_large` beyond `limit` bytes, `malformed_http`, `request_timeout`."""
 

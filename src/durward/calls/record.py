@@ -58,6 +58,8 @@ class Closing(msgspec.Struct, gc=False, omit_defaults=True):
     price_partial: bool = False
     duration_ms: float = 0.0
     first_byte_ms: float | None = None
+    gate_ms: float = 0.0
+    """What the gate itself took of an answered call, all waiting for caller and upstream left out (`records/entry.py`)."""
     bytes_in: int = 0
     bytes_out: int = 0
     request_id: str = ""

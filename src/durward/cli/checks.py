@@ -5,6 +5,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator, Mapping
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
@@ -15,17 +16,23 @@ from durward.config.certificates import said_of_time
 from durward.config.places import is_loopback
 from durward.config.settings import Credential, Settings, scheme
 from durward.credentials.references import files, resolve
+from durward.office import token
+from durward.records.freshness import journal_ends, missing
+from durward.records.queries import Index
 from durward.server.claims import listen, split_address
 from durward.server.control import ask
 from durward.server.pair import Message
 
 Verdict = Literal["ok", "warn", "fail"]
 
+PAGE_SECONDS = 5.0
+BEHIND_BYTES = 4 * 2**20
+"""What an index may lack of a busy journal."""
 FULL_BYTES = 100 * 2**20
 NEAR_FULL_BYTES = 2**30
 FILLED = 0.98
 """Above this part of its inodes a file system is as good as full."""
-PRIVATE = ("journal.key", "state.db", "index.db")
+PRIVATE = ("journal.key", "state.db", "index.db", "admin-token")
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 PROXIES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 BASES = ("OPENAI_BASE_URL", "OPENAI_API_BASE", "ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL")
@@ -124,6 +131,43 @@ def _standing(upstream: Message) -> Iterator[Finding]:
     if retries["refused"]:
         said = f"{retries['refused']} further attempts were not made, {retries['retries']} were in the last 10 s"
         yield Finding("warn", about, said, "Mend the provider that comes before it.")
+
+
+def check_office(settings: Settings) -> Iterator[Finding]:
+    """The metrics page of a running Durward answers, and its index holds the journal."""
+    folder = Path(settings.data_dir)
+    running = ask(folder, {"do": "status"}) if folder.is_dir() else None
+    if running is None:
+        return
+    if running["admin"]:
+        yield _page(folder, running["admin"])
+    index = Index(folder)
+    try:
+        lacking = missing(index, journal_ends(folder, index))
+    finally:
+        index.close()
+    if lacking > BEHIND_BYTES:
+        said = f"the index lacks {lacking / 1e6:.0f} MB of the journal"
+        yield Finding("warn", "index", said, "Wait for it; where that does not help, look at the office's log.")
+    else:
+        yield Finding("ok", "index", "it holds what the journal holds")
+
+
+def _page(folder: Path, address: str) -> Finding:
+    host, port = split_address(address)
+    connection = HTTPConnection(host, port, timeout=PAGE_SECONDS)
+    try:
+        connection.request("GET", "/metrics", headers={"Authorization": f"Bearer {token.read(folder)}"})
+        status = connection.getresponse().status
+    except (OSError, HTTPException) as error:
+        said = f"http://{address}/metrics does not answer: {error}"
+        return Finding("fail", "admin", said, "Look at the office's log; calls go on without it.")
+    finally:
+        connection.close()
+    if status != 200:
+        remedy = f"Delete {folder / token.NAME} and restart." if status == 401 else "Look at the office's log."
+        return Finding("fail", "admin", f"http://{address}/metrics answers {status}", remedy)
+    return Finding("ok", "admin", f"http://{address}/metrics answers")
 
 
 def check_data_dir(settings: Settings) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from durward.cli.checks import (
     check_data_dir,
     check_listener,
     check_load,
+    check_office,
     check_secrets,
 )
 from durward.cli.place import DATA_DIR, FILE, ConfigFile, file_of
@@ -73,6 +74,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield from _found("listen", lambda: [check_listener(settings)])
     yield from _found("listen", lambda: check_certificate(settings))
     yield from _found("load", lambda: check_load(settings))
+    yield from _found("admin", lambda: check_office(settings))
     yield from _found("data_dir", lambda: check_data_dir(settings))
     yield from _found("credentials", lambda: check_secrets(settings, os.environ))
     with ThreadPoolExecutor(AT_ONCE) as pool:

@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from time import time
 from typing import Annotated, NamedTuple
@@ -13,7 +14,7 @@ from msgspec.json import encode
 from msgspec.structs import replace
 
 from durward import __version__
-from durward.calls.errors import CallerError
+from durward.calls.errors import CallerError, GateError
 from durward.calls.principal import Principal
 from durward.cli.agent_key import draw, how_to_use
 from durward.cli.place import DATA_DIR, DEMO_DIR, FILE, ConfigFile, file_of
@@ -21,10 +22,11 @@ from durward.config import places
 from durward.config.compile import examine_file
 from durward.config.demo import demo_settings
 from durward.config.mistakes import Wrong
-from durward.config.settings import Settings, scheme, settings_json
+from durward.config.settings import Admin, Settings, scheme, settings_json
 from durward.config.zero import AGENT, KEYS, LISTEN, ollama_answers, zero_config
+from durward.office import token
 from durward.server.agents import check_names
-from durward.server.claims import claim, joined_address, listen, passed_listener
+from durward.server.claims import claim, listen, passed_listener, shown_address
 from durward.server.launch import Launch, become_supervisor, unnamed
 from durward.server.loader import referred
 from durward.server.succession import Predecessor, find_predecessor
@@ -60,11 +62,15 @@ def up(
     start = _demo() if demo else _from_file(file) if file else _from_environment()
     settings = start.settings if address is None else replace(start.settings, listen=_checked(address))
     folder = Path(settings.data_dir)
-    before = None if demo else find_predecessor(folder, settings.listen)
+    before = None if demo else find_predecessor(folder, settings.listen, settings.admin.address)
     lock = claim(folder, told=lambda text: print(text, file=sys.stderr, flush=True)) if before is None else before.lock
     passed = passed_listener(os.environ)
     listener = _listener(settings.listen, before) if passed is None else passed
     shown = shown_address(listener)
+    office = _admin_listener(settings.admin, before, told=lambda text: print(text, file=sys.stderr, flush=True))
+    if office is not None:
+        token.ensure(folder)
+    metrics = _metrics(office, folder)
     # Before anything can fail: the key is shown this once.
     print(start.said + _agents(settings, start.agent, shown), end="", flush=True)
     told = {"key": start.key, "address": shown, "data_dir": str(folder), "durward": _our_name(), "once": once}
@@ -74,9 +80,10 @@ def up(
             address=shown,
             lock=lock,
             listener=listener.detach(),
+            admin=None if office is None else office.detach(),
+            admin_configured=settings.admin.address,
             settings=unnamed(settings_json(settings)),
-            said=_succeeded(before)
-            + f"Durward is ready on {scheme(settings)}://{shown} (pid {os.getpid()}). Ctrl-C stops it.\n",
+            said=f"{_succeeded(before)}{metrics}Durward is ready on {scheme(settings)}://{shown} (pid {os.getpid()}). Ctrl-C stops it.\n",
             demo=start.demo.detach() if start.demo else None,
             show=unnamed(encode(told)) if demo else None,
             once=once,
@@ -87,6 +94,7 @@ def up(
             watched=referred(settings),
             drain=settings.drain,
             workers=settings.workers,
+            log=(settings.log.format, settings.log.level),
             version=__version__,
         )
     )
@@ -96,6 +104,27 @@ def _listener(address: str, before: Predecessor | None) -> socket.socket:
     if before is None or before.listener is None:
         return listen(address)
     return socket.socket(fileno=before.listener)
+
+
+def _admin_listener(admin: Admin, before: Predecessor | None, told: Callable[[str], None]) -> socket.socket | None:
+    """The office's listener, None where there is to be none. Raises GateError `address_in_use` where it was asked for."""
+    if before is not None and before.admin is not None:
+        return socket.socket(fileno=before.admin)
+    if not admin.address:
+        return None
+    try:
+        return listen(admin.address)
+    except GateError as error:
+        if admin.required:
+            raise
+        told(f"There is no metrics page: {error.message} Write `admin:` to have it elsewhere, or `admin: off`.")
+        return None
+
+
+def _metrics(office: socket.socket | None, folder: Path) -> str:
+    if office is None:
+        return ""
+    return f"Metrics: http://{shown_address(office)}/metrics, token in {folder / token.NAME}.\n"
 
 
 def _succeeded(before: Predecessor | None) -> str:
@@ -142,12 +171,6 @@ def _checked(address: str) -> str:
         return places.listen(address)
     except Wrong as wrong:
         raise CallerError(f"{address!r}: {wrong.message}.", remedy=wrong.hint) from None
-
-
-def shown_address(listener: socket.socket) -> str:
-    """The address as a client on this machine uses it: the port that was taken, loopback for every address."""
-    host, port = listener.getsockname()[:2]
-    return joined_address({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port)
 
 
 def _agents(settings: Settings, wanted: str, shown: str) -> str:

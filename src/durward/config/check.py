@@ -5,6 +5,7 @@ It reads nodes, not the validated schema, so that it finds every mistake even wh
 
 from collections.abc import Iterable, Iterator
 
+from durward.config import places
 from durward.config.mistakes import Mistake, Span, nearest, quoted, suggest
 from durward.config.nodes import Node
 from durward.config.resources import KINDS
@@ -14,7 +15,7 @@ NOTHING = Node("mapping", Span(0, 0, 1))
 
 def check(root: Node) -> Iterator[Mistake]:
     """Every mistake between members."""
-    for part in (emptied, providers, models, policies, agents, prices):
+    for part in (emptied, admin, providers, models, policies, agents, prices):
         yield from part(root)
 
 
@@ -44,6 +45,27 @@ def emptied(root: Node) -> Iterator[Mistake]:
                 f"nothing stands behind `{path[-1]}`",
                 "Write what it is to be, or leave it out.",
             )
+
+
+def admin(root: Node) -> Iterator[Mistake]:
+    """An address of its own; open to nobody but this machine."""
+    node = root.get("admin") or NOTHING
+    place = node if node.kind != "mapping" else node.get("address")
+    address = place.string() if place is not None else None
+    listener = root.get("listen", "address") or root.get("listen")
+    if place is not None and address and listener is not None and address == listener.string() and _has_port(address):
+        yield Mistake(place.span, "agents connect at this address", "Give `admin` another port.")
+    metrics = node.get("metrics") if node.kind == "mapping" else None
+    if metrics is not None and metrics.string() == "open" and address and not places.is_loopback(address):
+        yield Mistake(
+            metrics.span,
+            "metrics may be open on a loopback address only",
+            "Leave `metrics` out and give the scraper the token, or listen on 127.0.0.1.",
+        )
+
+
+def _has_port(address: str) -> bool:
+    return address.rpartition(":")[2].strip("0") != ""
 
 
 def providers(root: Node) -> Iterator[Mistake]:

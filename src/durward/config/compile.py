@@ -18,11 +18,13 @@ from durward.config.mistakes import Mistake, Mistakes, Source, ordered
 from durward.config.nodes import Node
 from durward.config.references import CALLER, anchored
 from durward.config.settings import (
+    Admin,
     Agent,
     Api,
     Credential,
     Drain,
     EffectOverride,
+    Log,
     Model,
     ModelTarget,
     OutboundProxy,
@@ -89,6 +91,7 @@ def _settings(file: schema.File, folder: Path, digest: str) -> Settings:
         listen=file.listen.address,
         data_dir=str(folder / file.data_dir),
         workers=file.workers,
+        admin=Admin() if file.admin is None else _admin(file.admin),
         mode=file.mode,
         durability=file.durability,
         providers=tuple(_provider(name, each, folder) for name, each in file.providers.items()),
@@ -101,6 +104,7 @@ def _settings(file: schema.File, folder: Path, digest: str) -> Settings:
         tls=_tls(file.listen.tls, folder),
         trusted_proxies=tuple(file.listen.trusted_proxies),
         outbound_proxy=_outbound_proxy(file.outbound_proxy, folder),
+        log=Log(file.log.format, file.log.level, file.log.calls),
         drain=Drain(file.drain.timeout, file.drain.delay),
         overload=Overload(
             *(value or 0 for value in (file.overload.connections, file.overload.calls, file.overload.memory))
@@ -121,6 +125,10 @@ def _outbound_proxy(written: schema.OutboundProxy | None, folder: Path) -> Outbo
         return None
     login = "" if written.credential is None else anchored(written.credential, folder)
     return OutboundProxy(written.url, login, tuple(written.exempt), written.loopback)
+
+
+def _admin(written: schema.Admin) -> Admin:
+    return Admin(written.address, written.metrics == "open", tuple(written.names), required=bool(written.address))
 
 
 def _provider(name: str, written: schema.Provider, folder: Path) -> Provider:

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, WithJsonSchema
 from durward.calls.resource import Action, Effect
 from durward.config import grammar, places, references, resources
 from durward.config.families import PRICE_TABLES
+from durward.config.log import FORMATS, LEVELS
 from durward.config.settings import ProtocolName
 
 
@@ -56,6 +57,7 @@ Listen = Annotated[str, *said(places.listen, "address")]
 Network = Annotated[str, *said(places.network, "network")]
 ProxyUrl = Annotated[str, *said(places.proxy_url, "proxy", pattern="^https?://")]
 Direct = Annotated[str, *said(places.direct, "host or network")]
+HostName = Annotated[str, *said(places.host_name, "host name", pattern=whole(places.HOST))]
 BaseUrl = Annotated[str, *said(places.base_url, "URL", pattern="^https?://")]
 Login = Annotated[str, *said(references.login, "login", pattern=r"^(?:(?:env|file):.+|\$\{(?:env|file):[^}]+\})$")]
 HeaderName = Annotated[str, *said(references.header, "header name", pattern=whole(references.HEADER))]
@@ -73,6 +75,9 @@ Workers = Annotated[
 ]
 Mode = Annotated[Literal["enforce", "observe"], word(("enforce", "observe"))]
 Durability = Annotated[Literal["process", "disk"], word(("process", "disk"))]
+LogFormat = Annotated[Literal["text", "json"], word(FORMATS)]
+LogLevel = Annotated[Literal["debug", "info", "warning", "error"], word(LEVELS)]
+MetricsPage = Annotated[Literal["token", "open"], word(("token", "open"))]
 Protocol = Annotated[ProtocolName, word(get_args(ProtocolName))]
 StreamUsage = Annotated[Literal["ask", "as_is"], word(("ask", "as_is"))]
 PriceTable = Annotated[

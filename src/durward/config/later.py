@@ -2,7 +2,6 @@
 
 LATER = {
     "a2a": "remote agents",
-    "admin": "the console, the admin API and the metrics page",
     "approvers": "people who approve calls",
     "ask": "calls that wait for a person's approval",
     "egress": "the forward proxy",

@@ -106,6 +106,13 @@ def direct(value: object) -> str:
     return value.lower()
 
 
+def host_name(value: object) -> str:
+    """A host name, in lower case."""
+    if not isinstance(value, str) or not HOST.fullmatch(value):
+        raise Wrong("this is not a host name", "Write a name without scheme and port: durward.internal.")
+    return value.lower()
+
+
 def is_loopback(address: str) -> bool:
     """Whether a listen address is reached from this machine only."""
     host = address.rpartition(":")[0].strip("[]")

@@ -10,7 +10,9 @@ import yaml
 from durward.config.grammar import spell_duration, spell_size
 from durward.config.nodes import BASED, FLOAT
 from durward.config.references import CALLER
+from durward.config.schema import OFF
 from durward.config.settings import (
+    Admin,
     Agent,
     Api,
     Credential,
@@ -48,6 +50,7 @@ def print_settings(settings: Settings) -> str:
         "version": 1,
         "listen": _listen(settings),
         "data_dir": settings.data_dir,
+        **_admin(settings.admin),
         "workers": settings.workers,
         "mode": settings.mode,
         "durability": settings.durability,
@@ -61,6 +64,7 @@ def print_settings(settings: Settings) -> str:
         "policies": [_rule(rule) for rule in settings.policies],
         "prices": {price.pattern: _price(price) for price in settings.prices},
         "records": {"payloads": "none"},
+        "log": msgspec.structs.asdict(settings.log),
         "drain": {"delay": spell_duration(settings.drain.delay), "timeout": spell_duration(settings.drain.timeout)},
     }
     if any(settings.overload):
@@ -94,6 +98,16 @@ def _outbound_proxy(proxy: OutboundProxy) -> dict[str, Any]:
         "except": list(proxy.exempt),
         "loopback": proxy.loopback,
     }
+
+
+def _admin(admin: Admin) -> dict[str, Any]:
+    if not admin.address:
+        return {"admin": OFF}
+    if not admin.required:
+        return {}  # Written, a start would fail without it.
+    names = {"names": list(admin.names)} if admin.names else {}
+    metrics = "open" if admin.open_metrics else "token"
+    return {"admin": {"address": admin.address, "metrics": metrics, **names}}
 
 
 def _provider(provider: Provider) -> dict[str, Any]:

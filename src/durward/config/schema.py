@@ -12,6 +12,8 @@ from durward.config import fields, places
 from durward.config.mistakes import Wrong
 from durward.config.references import CALLER, HOLDS_REFERENCE, RULE, bare
 
+OFF = "off"
+
 
 class Section(BaseModel):
     """A mapping of the file. A key with nothing behind it is as good as not written."""
@@ -227,6 +229,46 @@ class Records(Section):
     """Prompts and answers: `none` is all that this version can do."""
 
 
+class Admin(Section):
+    """Where the office listens: today for the metrics page. Everything there needs the token of `data_dir/admin-token`."""
+
+    address: fields.Listen = "127.0.0.1:7301"
+    """An address and a port, as in `listen`."""
+    metrics: fields.MetricsPage = "token"
+    """`open`: the metrics page needs no token. Only where `address` is this machine's own loopback."""
+    names: list[fields.HostName] = []
+    """Host names by which it is called, beside `localhost` and addresses. Under any other it answers nobody."""
+
+
+def _admin(value: Any) -> Any:
+    if value == OFF:
+        return Admin.model_construct(address="", metrics="token", names=[])
+    return Admin.model_validate(value if isinstance(value, dict) else {"address": value})
+
+
+AnyAdmin = Annotated[
+    Admin,
+    BeforeValidator(_admin),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {
+                    "type": "object",
+                    "properties": {
+                        "address": {"type": "string"},
+                        "metrics": {"enum": ["token", "open"]},
+                        "names": {"type": "array", "items": {"type": "string"}},
+                    },
+                    "additionalProperties": False,
+                },
+            ],
+            fields.FORM: "address, `off`, or mapping, see below",
+        }
+    ),
+]
+
+
 class Drain(Section):
     """How a gate that is told to stop does it."""
 
@@ -284,6 +326,17 @@ class Overload(Section):
     Unset: the limit of its control group less 128 MiB for its other processes, at least half; or else the memory of the machine."""
 
 
+class Log(Section):
+    """What our processes write on standard error."""
+
+    format: fields.LogFormat = "text"
+    """`json`: one object a line, with `time`, `level`, `process`, `message`."""
+    level: fields.LogLevel = "info"
+    """The least grave that is told."""
+    calls: bool = False
+    """Whether each call is told of when it has ended, in one line of level `info`, by the office: it costs the call nothing."""
+
+
 class File(Section):
     """The whole file. Everything has a default; an empty file starts a gate that denies every call."""
 
@@ -291,6 +344,8 @@ class File(Section):
     """The version of the file's language."""
     listen: Annotated[Listener, BeforeValidator(places.listener), fields.Short("address")] = written("127.0.0.1:7300")
     """Where agents connect: an address and a port, or a mapping."""
+    admin: AnyAdmin | None = None
+    """Where the office listens, or `off`. Unset, it is 127.0.0.1:7301 if that is free."""
     data_dir: fields.Path = ".durward"
     """Where journal, index and state live. A relative path starts at the folder of this file."""
     workers: fields.Workers = 1
@@ -319,6 +374,8 @@ class File(Section):
     """How a gate that is told to stop does it."""
     overload: Overload = Field(default_factory=Overload)
     """What the gate takes on at most."""
+    log: Log = Field(default_factory=Log)
+    """What our processes write on standard error."""
     ca_file: fields.Path | None = None
     """Certificates (PEM) to trust for upstreams beside the system's own."""
     outbound_proxy: Annotated[OutboundProxy, BeforeValidator(places.outbound_proxy), fields.Short("proxy")] | None = (

@@ -147,6 +147,34 @@ class Overload(NamedTuple):
     memory: int = 0
 
 
+class Admin(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The office's listener."""
+
+    address: str = "127.0.0.1:7301"
+    """host:port as in `listen`; empty for none."""
+    open_metrics: bool = False
+    """Whether the metrics page needs no token."""
+    names: tuple[str, ...] = ()
+    """Host names, beside addresses and `localhost`, under which it may be asked."""
+    required: bool = False
+    """Whether a start fails without it: the operator wrote it."""
+
+    def __str__(self) -> str:
+        names = f", names {', '.join(self.names)}" if self.names else ""
+        return f"{self.address or 'off'}{' (metrics open)' if self.open_metrics else ''}{names}"
+
+
+class Log(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How our processes log."""
+
+    format: Literal["text", "json"] = "text"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    calls: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.format}, {self.level}{', calls' if self.calls else ''}"
+
+
 class Settings(msgspec.Struct, frozen=True):
     """The whole configuration in force."""
 
@@ -173,6 +201,8 @@ class Settings(msgspec.Struct, frozen=True):
     workers: int = 1
     """How many gate processes share the listener."""
     durability: Literal["process", "disk"] = "process"
+    admin: Admin = Admin()
+    log: Log = Log()
     digest: str = ""
     """SHA-256 of the file's bytes, hex; empty for a configuration that came from no file."""
 

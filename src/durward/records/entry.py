@@ -14,7 +14,7 @@ ID_LENGTH = 128
 class Entry:
     """The record of one call while it runs. `close` is safe to call again: the first end is the one that counts."""
 
-    __slots__ = ("_clock", "_journal", "_started", "closed", "closing", "opened", "opening")
+    __slots__ = ("_arrived", "_clock", "_journal", "_started", "_waited", "closed", "closing", "opened", "opening")
 
     def __init__(self, journal: Journal, clock: Clock, opening: Opening, closing: Closing) -> None:
         self.opening = opening
@@ -24,6 +24,8 @@ class Entry:
         self._journal = journal
         self._clock = clock
         self._started = clock.monotonic()
+        self._waited = 0.0  # milliseconds of what has passed that others took
+        self._arrived = 0.0  # when the upstream's answer was there as a whole, if it was read so
 
     def decided(self, resource: Resource, decision: Decision) -> None:
         """What was asked for and what policy said, also when the call will be refused."""
@@ -56,7 +58,9 @@ class Entry:
 
     def attempted(self, attempt: Attempt, status: int, reason: str) -> None:
         """Note how the attempt ended: with an answer's status, or with a reason and none."""
-        attempt.duration_ms = _cut(self._elapsed() - attempt.duration_ms)
+        took = self._elapsed() - attempt.duration_ms
+        self._waited += took
+        attempt.duration_ms = _cut(took)
         attempt.status = status
         attempt.reason = reason
 
@@ -71,11 +75,21 @@ class Entry:
 
     def answered(self, answer: UpstreamAnswer) -> None:
         """Note that the upstream's answer has begun, and the id it gave the request."""
-        self.closing.first_byte_ms = _cut(self._elapsed())
+        elapsed = self._elapsed()
+        self.closing.first_byte_ms = _cut(elapsed)
+        self.closing.gate_ms = _cut(elapsed - self._waited)
         fields = answer.fields
         found = fields.get(b"x-request-id") or fields.get(b"request-id") or fields.get(b"x-goog-request-id")
         if found:
             self.closing.request_id = found[:ID_LENGTH].decode("latin-1")
+
+    def waited(self, seconds: float) -> None:
+        """Note that so much of what has passed went by waiting for the caller's body."""
+        self._waited += seconds * 1000
+
+    def arrived(self) -> None:
+        """Note that the upstream's answer is there as a whole: what comes now is the gate's own time."""
+        self._arrived = self._elapsed()
 
     def claim(self, request: ModelRequest | None) -> None:
         """What the body claims: model, user, session, tags. Recorded, never decided by."""
@@ -109,7 +123,10 @@ class Entry:
         closing.outcome = outcome
         closing.status = status
         closing.reason = reason
-        closing.duration_ms = _cut(self._elapsed())
+        elapsed = self._elapsed()
+        closing.duration_ms = _cut(elapsed)
+        if self._arrived:
+            closing.gate_ms = _cut(closing.gate_ms + elapsed - self._arrived)
         if not self.opened:
             self._journal.refused(self.opening, closing)
             return

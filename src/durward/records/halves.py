@@ -5,7 +5,7 @@ Only these members are decoded, in whatever order they stand: a line has three t
 
 import msgspec
 
-from durward.calls.tokens import Tokens
+from durward.calls.tokens import Attempt, Tokens
 
 NO_TAGS = msgspec.Raw(b"")
 PLACE_BITS = 24
@@ -25,18 +25,29 @@ class Beginning(Placed, gc=False, tag_field="type", tag="intent"):
 
     id: str
     agent: str = ""
+    protocol: str = ""
+    action: str = ""
     model: str = ""
     trace: str = ""
+    resource: str = ""
     session: str = ""
     tags: msgspec.Raw = NO_TAGS
 
 
 class Ending(Placed, gc=False, tag_field="type", tag="settle"):
-    """The closing half."""
+    """The closing half. What metrics are made of is kept as long as the half waits, and stands in no index."""
 
     id: str
+    time: str = ""
     outcome: str = ""
+    status: int = 0
+    reason: str = ""
+    provider: str = ""
     price_partial: bool = False
+    duration_ms: float = 0.0
+    first_byte_ms: float | None = None
+    gate_ms: float = 0.0
+    attempts: list[Attempt] = []
     cost_nano: int | None = None
     tokens: Tokens | None = None
 
@@ -48,14 +59,33 @@ class Unknown(Ending, gc=False, tag_field="type", tag="unknown"):
 class Refusal(Beginning, gc=False, tag_field="type", tag="refused"):
     """Both halves at once."""
 
+    time: str = ""
     outcome: str = ""
+    status: int = 0
+    reason: str = ""
+    provider: str = ""
     price_partial: bool = False
+    duration_ms: float = 0.0
+    attempts: list[Attempt] = []
     cost_nano: int | None = None
     tokens: Tokens | None = None
 
     def ending(self) -> Ending:
         """The closing half, which stands in the same place."""
-        return Ending(self.id, self.outcome, self.price_partial, self.cost_nano, self.tokens, place=self.place)
+        return Ending(
+            self.id,
+            self.time,
+            self.outcome,
+            self.status,
+            self.reason,
+            self.provider,
+            self.price_partial,
+            self.duration_ms,
+            attempts=self.attempts,
+            cost_nano=self.cost_nano,
+            tokens=self.tokens,
+            place=self.place,
+        )
 
 
 class Opened(Placed, gc=False, tag_field="type", tag="open"):

@@ -5,7 +5,7 @@ One process at a time may do this: the office, or a command that holds `data_dir
 
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from durward.records.merging import (
     Merged,
     Merger,
     Numbers,
+    Pair,
     block_of,
     ids_in,
     pack,
@@ -40,7 +41,15 @@ KEEP = """
 class Indexer:
     """The index's one writer. Raises GateError `state_unavailable` where the file cannot be used; the next step tries again."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        told: Callable[[list[Pair]], None] | None = None,
+        anew: Callable[[], None] | None = None,
+    ) -> None:
+        """`told` hears of each call when it is in the index with both halves: once, or once more after `anew` was called."""
+        self._told = told
+        self._anew = anew
         self._path = data_dir / INDEX
         self._journal = data_dir / layout.JOURNAL
         self._data_dir = data_dir
@@ -49,6 +58,8 @@ class Indexer:
         self._open()
         with self._typed():
             self._load()
+        self.is_new = not (self._followers.known or self._followers.done)
+        """Whether nothing had been read when this began: there was no index, or none of this version."""
 
     def _open(self) -> None:
         self._base = open_for_writing(self._data_dir)
@@ -66,6 +77,8 @@ class Indexer:
         """Begin anew: all that the index holds is in the journal."""
         log.warning("%s is lost or damaged, and is made anew from the journal", self._path)
         self._renewed = True
+        if self._anew is not None:
+            self._anew()
         self._base.close()
         throw_away(self._data_dir)
         self._open()
@@ -127,6 +140,8 @@ class Indexer:
         self._pieces.clear()
         for follower in done:
             self._followers.finish(follower)
+        if self._told is not None and merged.pairs:
+            self._told(merged.pairs)
 
     def _row(self, number: int, block: Block) -> tuple[int, bytes, bytes]:
         """What is appended to a block: no call a second time."""

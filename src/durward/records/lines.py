@@ -54,6 +54,7 @@ class Ended(msgspec.Struct, gc=False, omit_defaults=True, tag_field="type", tag=
     price_partial: bool = False
     duration_ms: float = 0.0
     first_byte_ms: float | None = None
+    gate_ms: float = 0.0
     bytes_in: int = 0
     bytes_out: int = 0
     request_id: str = ""
@@ -81,6 +82,7 @@ class Refused(Began, gc=False, tag_field="type", tag="refused"):
     price_partial: bool = False
     duration_ms: float = 0.0
     first_byte_ms: float | None = None
+    gate_ms: float = 0.0
     bytes_in: int = 0
     bytes_out: int = 0
     request_id: str = ""

@@ -33,7 +33,7 @@ class RequestBody:
 
     __slots__ = (
         *("_chunks", "_held", "_left", "_mark", "_memory", "_pieces", "_read_on", "_slack", "_waiter", "_wanted"),
-        *("ended", "failure", "received", "waiting"),
+        *("ended", "failure", "received", "waited", "waiting"),
     )
 
     def __init__(self, length: int | None, memory: BodyMemory, read_on: Callable[[], None]) -> None:
@@ -49,6 +49,8 @@ class RequestBody:
         self._mark = 0
         self.received = 0
         self.waiting = 0
+        self.waited = 0.0
+        """Seconds for which readers have had to wait for bytes."""
         self.ended = False
         self.failure: DurwardError | None = None
 
@@ -137,12 +139,15 @@ class RequestBody:
 
     async def _more(self, wanted: int) -> None:
         self._wanted = wanted
-        self._waiter = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        self._waiter = loop.create_future()
         self._read_on()
         try:
             await self._waiter
         finally:
             self._waiter = None
+            self.waited += loop.time() - began
 
     def wait(self, seconds: float, bounds: Bounds) -> None:
         """So much time has passed. A body that is waited for and comes slower than it must, too long, fails with `request_timeout`."""

@@ -8,11 +8,11 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
-from durward.calls.errors import GateError
+from durward.calls.errors import DurwardError, GateError
 from durward.server.launch import hand
 from durward.server.pair import Message, Pair, join
 
@@ -22,6 +22,8 @@ STABLE_SECONDS = 1.0
 FIRST_SECONDS, LONGEST_SECONDS = 0.1, 5.0
 READY_SECONDS = 60.0
 FORCE_SECONDS = 2.0
+ASKED_AT_ONCE = 4
+"""So many questions of a child are answered together; more are told so."""
 PULSE_SECONDS, SILENT_SECONDS = 5.0, 30.0
 HARMLESS = frozenset(
     (
@@ -48,6 +50,8 @@ ALLOCATOR = {
     "MALLOC_TRIM_THRESHOLD_": str(8 * 1024 * 1024),
 }
 """How glibc's allocator is set in what carries calls. Other allocators do not read it."""
+
+Answer = Callable[[Message], Awaitable[Message]]
 
 
 def bare_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -95,7 +99,8 @@ class Backoff:
 class Child:
     """A child process that is started again whenever it ends, until it is told to end."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, answer: Answer | None = None) -> None:
+        """`answer` does what the child asks of us; what takes time there holds up nothing else."""
         self.name = program.name
         self.pid: int | None = None
         self.ready = asyncio.Event()
@@ -106,7 +111,10 @@ class Child:
         self._ready_since: float | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._ending = False
-        self._lives = 0
+        self.lives = 0
+        """How often it was started."""
+        self._answer = answer
+        self._answering: set[asyncio.Task[None]] = set()
         self._asked: dict[int, asyncio.Future[Message]] = {}
         self._numbers = itertools.count()
 
@@ -179,7 +187,7 @@ class Child:
             return f"could not be started ({error})", None
         self.pid = process.pid
         self._pair = pair
-        self._lives += 1
+        self.lives += 1
         pulse = asyncio.ensure_future(self._watch_pulse())
         try:
             ended = _ending(await process.wait())
@@ -229,14 +237,32 @@ class Child:
             self.kill()
 
     def _hear(self, message: Message) -> None:
+        if "ask" in message:
+            self._hear_asked(message)
+            return
         if message.get("event") == "ready":
             self._ready_since = time.monotonic()
             self.ready.set()
-            if self._lives > 1:
+            if self.lives > 1:
                 log.info("%s is ready again (pid %s)", self.name, self.pid)
         answer = self._asked.get(message.get("id", -1))
         if answer is not None and not answer.done():
             answer.set_result(message)
+
+    def _hear_asked(self, message: Message) -> None:
+        if self._answer is None or len(self._answering) >= ASKED_AT_ONCE:
+            self._say({"to": message["ask"], "error": "not now"})
+            return
+        task = asyncio.ensure_future(self._reply(self._answer, message))
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+
+    async def _reply(self, answer: Answer, message: Message) -> None:
+        try:
+            answered = await answer(message)
+        except DurwardError as error:
+            answered = {"error": error.message}
+        self._say({**answered, "to": message["ask"]})
 
     def _say(self, message: Message) -> None:
         if self._pair is not None:

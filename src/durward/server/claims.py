@@ -120,6 +120,15 @@ def joined_address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def shown_address(listener: socket.socket | int) -> str:
+    """Where a socket listens, as a client on this machine uses it: the port that was taken, loopback for every address."""
+    if isinstance(listener, int):
+        with socket.socket(fileno=os.dup(listener)) as copy:
+            return shown_address(copy)
+    host, port = listener.getsockname()[:2]
+    return joined_address({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port)
+
+
 def listen(address: str) -> socket.socket:
     """A listening TCP socket. Raises GateError `address_in_use`, which says who listens there where that can be seen."""
     host, port = split_address(address)

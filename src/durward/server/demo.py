@@ -7,11 +7,11 @@ import sys
 import uvloop
 
 from durward.calls.errors import CallerError
+from durward.config.log import log_to_stderr
 from durward.server.bounds import Bounds
 from durward.server.clock import SystemClock
 from durward.server.edge import Edge
 from durward.server.life import Life
-from durward.server.log import log_to_stderr
 from durward.server.pair import Message
 from durward.upstreams.demo.app import Demo
 

@@ -75,6 +75,10 @@ class CallerExchange:
         self._left = 0
         self._drainer: asyncio.Future[None] | None = None
 
+    @property
+    def waited(self) -> float:
+        return 0.0 if self.incoming is None else self.incoming.waited
+
     async def body(self, limit: int) -> bytes:
         """The whole body. Raises CallerError `too_large`, `malformed_http`, `request_timeout`, GateError `overloaded`."""
         incoming = self.incoming

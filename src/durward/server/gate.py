@@ -16,6 +16,7 @@ import uvloop
 
 from durward.calls.errors import CallerError, DurwardError
 from durward.calls.retries import RetryBudgets
+from durward.config.log import log_to_stderr
 from durward.config.settings import Settings, read_settings
 from durward.gateway import Gateway
 from durward.identity.keys import Keys
@@ -28,9 +29,10 @@ from durward.server.accepting import Entry, read_entry
 from durward.server.agents import Agents, Command, KnowKeys
 from durward.server.clock import SystemClock, SystemRandom
 from durward.server.edge import Edge
+from durward.server.lag import Lag
 from durward.server.launch import content, handed_over
 from durward.server.life import Life
-from durward.server.log import log_to_stderr
+from durward.server.measured import measured
 from durward.server.outbound import outbound_proxy
 from durward.server.overload import Overload
 from durward.server.pair import Message
@@ -73,6 +75,7 @@ class Gate:
         self._gateway.on_refused = self._refusals.note
         self._overload = Overload(settings, self._gateway, clock, self._refusals.note)
         self._upstreams.holding.limit = self._overload.bounds.body_memory
+        self._lag = Lag(clock.monotonic)
         self._handed = handed
         self._life = Life("gate", self._obey)
         self._silent = False
@@ -88,6 +91,7 @@ class Gate:
         life = self._life
         life.begin(self._overload.watch())
         life.begin(self._beat())
+        life.begin(self._lag.watch())
         await life.start(edge, pair_end, listener)
         # What the last gate left open is looked after beside the calls: they do not wait for it.
         self._recovery.start()
@@ -116,6 +120,9 @@ class Gate:
             return await self._reload()
         if message.get("do") == "health":
             return self.states()
+        if message.get("do") == "measure":
+            told = measured(self._edge, self._upstreams, self._refusals, self._lag, available=not self._silent)
+            return self.states() | told
         try:
             command = msgspec.convert(message, Command | KnowKeys)
         except msgspec.ValidationError as error:
@@ -180,7 +187,9 @@ def main() -> int:
     log_to_stderr()
     pair, handed, settings, listener, _lock, *share = (int(word) for word in sys.argv[1:])
     try:
-        gate = Gate(read_settings(content(settings)), socket.socket(fileno=handed))
+        wanted = read_settings(content(settings))
+        log_to_stderr(wanted.log.format, wanted.log.level)
+        gate = Gate(wanted, socket.socket(fileno=handed))
     except DurwardError as error:
         log.error("%s %s", error.message, error.remedy)
         return 1

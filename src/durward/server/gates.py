@@ -27,6 +27,11 @@ class Gates:
         """In their order, None for one that is just being started again."""
         return [gate.pid for gate in self._gates]
 
+    @property
+    def lives(self) -> int:
+        """How often one was started."""
+        return sum(gate.lives for gate in self._gates)
+
     def start(self) -> list["asyncio.Task[None]"]:
         """As `Child.start`, each."""
         return [gate.start() for gate in self._gates]

@@ -35,12 +35,18 @@ class Launch(NamedTuple):
     """Where the command line said to listen, whatever the file says."""
     configured: str = ""
     """Where the settings say to listen."""
+    admin: int | None = None
+    """The office's listener, if it has one."""
+    admin_configured: str = ""
+    """Where the settings say that it is."""
     predecessor: int | None = None
     """A connection to the Durward whose place is taken, if there is one."""
     watched: tuple[str, ...] = ()
     """Further files that the configuration refers to: secrets, authorities."""
     workers: int = 1
     """How many gates share the listener."""
+    log: tuple[str, str] = ("text", "info")
+    """Format and level of our log."""
     version: str = ""
     """Of the Durward that was launched."""
     drain: tuple[float, float] = (10.0, 0.0)
@@ -48,7 +54,7 @@ class Launch(NamedTuple):
 
     def kept(self) -> list[int]:
         """The descriptors that it names."""
-        named = (self.lock, self.listener, self.settings, self.demo, self.show, self.predecessor)
+        named = (self.lock, self.listener, self.settings, self.demo, self.show, self.admin, self.predecessor)
         return [fd for fd in named if fd is not None]
 
 
@@ -102,7 +108,9 @@ def become_supervisor(launch: Launch) -> None:
 def launched(fd: int) -> Launch:
     """The launch behind a descriptor, which is closed; what else it names is from now on inherited only where it is passed on."""
     told = json.loads(content(fd))
-    launch = Launch(**{**told, "watched": tuple(told["watched"]), "drain": tuple(told["drain"])})
+    launch = Launch(
+        **{**told, "watched": tuple(told["watched"]), "drain": tuple(told["drain"]), "log": tuple(told["log"])}
+    )
     os.close(fd)
     for kept in launch.kept():
         os.set_inheritable(kept, False)

@@ -34,7 +34,7 @@ class Loaded(msgspec.Struct, omit_defaults=True):
 
 FILES = (("ca_file",), ("listen", "tls", "cert"), ("listen", "tls", "key"), ("listen", "tls", "client_ca"))
 """What of a file names certificates and keys."""
-FIXED = ("listen", "data_dir", "durability", "workers")
+FIXED = ("listen", "data_dir", "durability", "workers", "admin", "log")
 """What a running Durward cannot change."""
 
 

@@ -29,7 +29,7 @@ READY_SECONDS = 120.0
 LEAVE_SECONDS = 15.0
 """How long the old one may take to end its office, and the new one to answer commands then."""
 LINE_BYTES = 64 * 1024
-DESCRIPTORS = 2
+DESCRIPTORS = 3
 
 
 class Predecessor(NamedTuple):
@@ -41,10 +41,14 @@ class Predecessor(NamedTuple):
     lock: int
     listener: int | None
     """None where it listens elsewhere than its successor is to."""
+    admin: int | None = None
+    """As `listener`, the office's."""
 
 
-def find_predecessor(folder: Path, listen: str) -> Predecessor | None:
+def find_predecessor(folder: Path, listen: str, admin: str = "") -> Predecessor | None:
     """Ask the Durward that runs on a data directory for its place, for one that is to listen at `listen` (as configured).
+
+    `admin`: where its office is to listen, empty for nowhere.
 
     None where none runs. Raises DurwardError where it refuses, or does not answer.
     """
@@ -55,9 +59,9 @@ def find_predecessor(folder: Path, listen: str) -> Predecessor | None:
         end.settimeout(SECONDS)
         received: list[int] = []
         try:
-            end.sendall(line({"do": "take_over", "pid": os.getpid(), "listen": listen}))
+            end.sendall(line({"do": "take_over", "pid": os.getpid(), "listen": listen, "admin": admin}))
             answer = accepted(_heard(end, received))
-            lock, listener = received
+            lock, listener, *office = received
         except (OSError, ValueError) as error:
             for fd in received:
                 os.close(fd)
@@ -67,7 +71,8 @@ def find_predecessor(folder: Path, listen: str) -> Predecessor | None:
         if not answer["listens"]:
             os.close(listener)
         end.settimeout(None)
-        return Predecessor(int(answer["pid"]), end.detach(), lock, listener if answer["listens"] else None)
+        given = (listener if answer["listens"] else None, office[0] if office else None)
+        return Predecessor(int(answer["pid"]), end.detach(), lock, *given)
 
 
 def _heard(end: socket.socket, received: list[int]) -> Message:
@@ -126,10 +131,11 @@ class Succession:
 class Place:
     """The old one's side: what there is to hand over, and what it does about it."""
 
-    def __init__(self, listen: str, lock: int, listener: int) -> None:
-        """`listen`: where its configuration says that it listens."""
+    def __init__(self, listen: str, lock: int, listener: int, office: tuple[str, int | None] = ("", None)) -> None:
+        """`listen`: where its configuration says that it listens; `office`: the same of its office, and that listener."""
         self._listen = listen
         self._fds = (lock, listener)
+        self._office = office
         self.promised = False
         """Whether one is about to take over. What would have to be known to both is not changed meanwhile."""
 
@@ -150,7 +156,10 @@ class Place:
         self.promised = True
         try:
             listens = message.get("listen") == self._listen
-            _hand(writer, line({"pid": os.getpid(), "listens": listens}), self._fds)
+            place, office = self._office
+            same = office is not None and message.get("admin") == place
+            fds = (*self._fds, office) if office is not None and same else self._fds
+            _hand(writer, line({"pid": os.getpid(), "listens": listens}), fds)
             if not await _next(reader, "leave", READY_SECONDS):
                 return False
             await leave()

@@ -14,21 +14,24 @@ from pathlib import Path
 from typing import Any
 
 from durward.calls.errors import CallerError, DurwardError, GateError
+from durward.config.log import log_to_stderr
 from durward.server.children import Child, Program, bare_environment
-from durward.server.claims import sign
+from durward.server.claims import shown_address, sign
 from durward.server.control import Control
 from durward.server.gates import Gates
 from durward.server.launch import SIGNALS, Launch, content, launched, unnamed
-from durward.server.log import log_to_stderr
 from durward.server.pair import Message
 from durward.server.reloading import Reloading
 from durward.server.shares import room
 from durward.server.succession import Place, Succession
+from durward.server.used import used
 
 log = logging.getLogger("supervisor")
 
 OFFICE_SECONDS = 1.0
 ANSWER_SECONDS = 10.0
+MEASURE_SECONDS = 1.0
+"""How long a gate may take to say how it stands."""
 PIECE_BYTES = 128 * 1024
 
 
@@ -39,7 +42,8 @@ class Supervisor:
         self._launch = launch
         self._listener: int | None = launch.listener
         self._gates = Gates(_gate_programs(launch))
-        self._office = Child(Program("office", "durward.office.main", (launch.settings,)))
+        office = (launch.settings,) if launch.admin is None else (launch.settings, launch.admin)
+        self._office = Child(Program("office", "durward.office.main", office), self._measured)
         self._demo = (
             None if launch.demo is None else Child(Program("demo", "durward.server.demo", (launch.demo,), vital=True))
         )
@@ -52,7 +56,7 @@ class Supervisor:
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._control = Control(Path(launch.data_dir), self._answer, self._hand_over)
-        self._place = Place(launch.configured, launch.lock, launch.listener)
+        self._place = Place(launch.configured, launch.lock, launch.listener, (launch.admin_configured, launch.admin))
         self._others_serve = launch.predecessor is not None
         """Whether another Durward serves at this address: the one before us, or the one behind."""
         self._made_room = self._ready = False
@@ -212,6 +216,23 @@ class Supervisor:
         piece = settings[start : start + PIECE_BYTES] if start >= 0 else b""
         return {"piece": piece.decode("latin-1"), "size": len(settings), "mark": mark, "listen": self._launch.listen}
 
+    async def _measured(self, message: Message) -> Message:
+        """What the office asks for its metrics page: how each gate stands, and what we have done about our children."""
+        gates = await self._gates.ask_each({"do": "measure"}, MEASURE_SECONDS)
+        reloading = self._reloading
+        return {
+            "gates": gates,
+            "processes": [
+                *used("supervisor", os.getpid()),
+                *(each for pid in self._gates.pids for each in used("gate", pid)),
+                *used("office", self._office.pid),
+            ],
+            "starts": {"gate": self._gates.lives, "office": self._office.lives},
+            "config": None
+            if reloading is None
+            else {"taken_over": reloading.times, "refused": bool(reloading.refused)},
+        }
+
     async def _answer(self, message: Message) -> Message:
         command = message.get("do")
         if command == "status":
@@ -221,6 +242,7 @@ class Supervisor:
                 "gates": self._gates.pids,
                 "refused": self._reloading.refused if self._reloading is not None else "",
                 "office": self._office.pid,
+                "admin": "" if self._launch.admin is None else shown_address(self._launch.admin),
             }
         if command == "settings":
             return self._piece_of_settings(int(message.get("from", 0)))
@@ -268,7 +290,9 @@ def main() -> int:
     """Run what the launch in argv[1] says."""
     log_to_stderr()
     try:
-        return asyncio.run(Supervisor(launched(int(sys.argv[1]))).run())
+        launch = launched(int(sys.argv[1]))
+        log_to_stderr(*launch.log)
+        return asyncio.run(Supervisor(launch).run())
     except DurwardError as error:
         log.error("%s %s", error.message, error.remedy)
         return 1

@@ -336,6 +336,19 @@ class PooledUpstreams:
             if not pool.in_use():
                 del self._pools[origin]
 
+    def pools(self) -> list[dict[str, str | int]]:
+        """How the connections to each origin stand, for metrics."""
+        return [
+            {
+                "origin": f"{origin.host}:{origin.port}",
+                "active": pool.active,
+                "idle": len(pool.idle),
+                "connecting": pool.connecting,
+                "waiting": pool.waiting,
+            }
+            for origin, pool in self._pools.items()
+        ]
+
     def close(self) -> None:
         """Close every connection at once; calls in progress end with `upstream_cut`, later ones with `stopping`."""
         self._closed = True

@@ -148,6 +148,8 @@ class OneExchange:
         self.written = b""
         self._body = body
 
+    waited = 0.0
+
     async def body(self, limit: int) -> bytes:
         return self._body
 
