@@ -1,4 +1,4 @@
-"""LiteLLM 1.82.7 and 1.82.8 (March 2026) came from a scanner that its own build fetched unpinned; a hundred dependencies were as many doors.
+"""LiteLLM 1.82.7 and 1.82.8 (March 2026) came from a scanner that its own build fetched unpinned; a hundred packages, as many doors.
 
 Here: what runs is few packages, each locked with its hashes, installed by nothing that would resolve or fetch anything else.
 """
@@ -27,7 +27,7 @@ def test_every_package_is_locked_to_one_version_with_its_hashes(lock: Path) -> N
     assert entries(lock)
     assert [name for name, hashes in entries(lock).items() if not hashes or "==" not in name] == []
     assert not re.search(
-        r"^\s*(?:--?(?:extra-)?index-url|-i\b|--trusted-host|git\+|-e\b)", lock.read_text("utf-8"), re.M
+        r"^\s*(?:--?(?:extra-)?index-url|-i\b|--trusted-host|git\+|-e\b)", lock.read_text("utf-8"), re.MULTILINE
     )
 
 

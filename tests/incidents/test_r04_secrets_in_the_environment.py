@@ -3,6 +3,7 @@
 Here: started with an empty environment everything works, with credentials from files, and no process has one in its environment.
 """
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,7 @@ def test_everything_works_without_an_environment(tmp_path: Path, monkeypatch: py
         local = f"{{protocol: openai, base_url: http://127.0.0.1:{seen.port}/v1, credential: file:{tmp_path}/secret}}"
         text = file.read_text()
         file.write_text(text.replace(text.split("providers: ")[1].split("\n")[0], f"{{local: {local}}}"))
-        for name in list(__import__("os").environ):
+        for name in list(os.environ):
             monkeypatch.delenv(name)
         running = Running(tmp_path, [])
         try:

@@ -5,7 +5,6 @@ connections in one place.
 """
 
 import ast
-import os
 import socket
 from pathlib import Path
 
@@ -38,7 +37,7 @@ def peers(pid: int) -> set[tuple[str, int]]:
     inodes = set()
     for entry in (Path("/proc") / str(pid) / "fd").iterdir():
         try:
-            inodes.add(os.readlink(entry))
+            inodes.add(str(entry.readlink()))
         except OSError:
             continue
     rows = [

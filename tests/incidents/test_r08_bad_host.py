@@ -4,6 +4,8 @@ Here: a Host that is none is 400, whatever Host is valid changes nothing of who 
 that is sent.
 """
 
+from pathlib import Path
+
 import pytest
 
 from durward.config.settings import Rule, Selector
@@ -59,8 +61,7 @@ PLAYS = {
 }
 
 
-def test_an_odd_host_is_400_and_the_connection_ends(tmp_path: object) -> None:
-    assert isinstance(tmp_path, __import__("pathlib").Path)
+def test_an_odd_host_is_400_and_the_connection_ends(tmp_path: Path) -> None:
     with provider() as seen:
         write_config(tmp_path, seen.port)
         running = Running(tmp_path, [])

@@ -1,4 +1,4 @@
-"""CVE-2026-35030 (LiteLLM before 1.83.6): who had logged in was cached under the first 20 characters of a token, which are the same for many.
+"""CVE-2026-35030 (LiteLLM before 1.83.6): logins were cached under the first 20 characters of a token, the same for many.
 
 Here: a key is looked up by the digest of all its bytes, so that keys which share any part never share an identity.
 """

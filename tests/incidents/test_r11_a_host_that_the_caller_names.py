@@ -91,7 +91,7 @@ VALUES = [
     f"https://api.openai.com@{HOSTILE}/",
     f"http://{HOSTILE}:80\\@x",
 ]
-LINES = {
+LINES: dict[str, dict[str, object]] = {
     "POST /v1/chat/completions": {"model": "gpt-4o", "messages": []},
     "POST /v1/messages": {"model": "claude", "max_tokens": 1, "messages": []},
     "POST /v1beta/models/gemini:generateContent": {"contents": []},

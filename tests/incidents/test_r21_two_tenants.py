@@ -61,7 +61,7 @@ async def with_objects() -> World:
 @pytest.mark.parametrize("line", BY_PATH)
 async def test_no_path_leads_to_another_tenants_object(line: str) -> None:
     world = await with_objects()
-    stranger = await world.plays(line, b"", key=OTHER_KEY, **CLAIMS)  # type: ignore[arg-type]
+    stranger = await world.plays(line, b"", key=OTHER_KEY, **CLAIMS)
     assert (stranger.status, world.network.sent) == (404, [])
     owner = await world.plays(line, b"", Reply(200, b"{}"))
     assert (owner.status, len(world.network.sent)) == (200, 1)
@@ -71,7 +71,7 @@ async def test_no_path_leads_to_another_tenants_object(line: str) -> None:
 async def test_no_body_leads_to_another_tenants_object(members: dict[str, Any]) -> None:
     world = await with_objects()
     body = {"model": "gpt-4o", "input": "x", "metadata": {"tenant": "one"}, **members}
-    stranger = await world.plays("POST /v1/responses", body, key=OTHER_KEY, **CLAIMS)  # type: ignore[arg-type]
+    stranger = await world.plays("POST /v1/responses", body, key=OTHER_KEY, **CLAIMS)
     assert (stranger.status, world.network.sent) == (404, [])
     assert (await world.plays("POST /v1/responses", body, Reply(200, b"{}"))).status == 200
 
@@ -92,5 +92,5 @@ async def test_the_stranger_cannot_tell_whether_there_is_such_an_object() -> Non
 async def test_a_record_names_the_tenant_of_the_key() -> None:
     world = World(settings(agents=AGENTS))
     body = {"model": "gpt-4o", "input": "x", "metadata": {"tenant": "one"}, "user": "one"}
-    await world.plays("POST /v1/responses", body, Reply(200, b"{}"), key=OTHER_KEY, **CLAIMS)  # type: ignore[arg-type]
+    await world.plays("POST /v1/responses", body, Reply(200, b"{}"), key=OTHER_KEY, **CLAIMS)
     assert [opening.tenant for opening in world.book.openings] == ["two"]

@@ -1,7 +1,7 @@
 """CVE-2026-26118 (Azure MCP), mcp-server-fetch and others: an address that someone named led to where a cloud hands out its credentials.
 
-Here: no connection is opened there, in whatever spelling the address comes, by name, or behind a name that changes; what is resolved is what
-is connected to; and a redirect is handed to the caller, not followed.
+Here: no connection is opened there, in whatever spelling the address comes, by name, or behind a name that changes; what is resolved is
+what is connected to; and a redirect is handed to the caller, not followed.
 """
 
 import ipaddress

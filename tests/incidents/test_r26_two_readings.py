@@ -1,4 +1,4 @@
-"""R25: mitmproxy CVE-2021-39214 and CVE-2022-24766. R26: aiohttp CVE-2023-37276, CVE-2024-23829, CVE-2026-22815, GHSA-mfx4-hv73-q22v and more:
+"""R25: mitmproxy CVE-2021-39214 and CVE-2022-24766. R26: aiohttp CVE-2023-37276, CVE-2026-22815, GHSA-mfx4-hv73-q22v and more:
 bytes that two servers read as two different requests, trailers without a bound, an upgrade with a body.
 
 Here: each of them is refused, or has one reading, and what goes upstream is written anew: the framing that came is never handed on.
@@ -49,7 +49,7 @@ async def test_what_goes_up_is_framed_by_us() -> None:
     }
     for line in ("POST /api/crm/x", "POST /v1/chat/completions"):
         body = {"model": "m", "messages": []}
-        assert (await world.plays(line, body, Reply(200, b"{}"), **framed, **extra)).status == 200  # type: ignore[arg-type]
+        assert (await world.plays(line, body, Reply(200, b"{}"), **framed, **extra)).status == 200
         head, sent = world.network.sent[-1]
         lines = [each.partition(b":")[0].lower() for each in head.split(b"\r\n")[1:] if each]
         assert len(lines) == len(set(lines)), "no field twice"

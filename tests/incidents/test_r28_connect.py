@@ -14,7 +14,7 @@ def test_no_tunnel_and_no_forward_proxy(tmp_path: Path) -> None:
     with provider() as seen, socket.create_server(("127.0.0.1", 0)) as elsewhere:
         write_config(tmp_path, seen.port)
         running = Running(tmp_path, [])
-        host = "127.0.0.1:%d" % elsewhere.getsockname()[1]
+        host = f"127.0.0.1:{elsewhere.getsockname()[1]}"
         try:
             running.wait_ready()
             for key in ("", f"Durward-Key: {KEY}\r\n", f"Proxy-Authorization: Bearer {KEY}\r\n"):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 TABLE = (HERE.parent.parent / "docs" / "incidents.md").read_text("utf-8")
-ROWS = {int(row[0]): row[1:] for row in re.findall(r"^\| R(\d+) \| (.*?) \| (.*?) \| (.*?) \|$", TABLE, re.M)}
+ROWS = {int(row[0]): row[1:] for row in re.findall(r"^\| R(\d+) \| (.*?) \| (.*?) \| (.*?) \|$", TABLE, re.MULTILINE)}
 TESTS = {path.name: path for path in HERE.glob("test_r*.py")}
 
 
