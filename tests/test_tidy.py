@@ -40,8 +40,10 @@ IMPURE = {
 FREE_TEST_FOLDERS = {
     "bench",
     "clients",
+    "deploy",
     "faults",
     "golden",
+    "incidents",
     "peers",
     "playbooks",
     "simulation",

@@ -16,6 +16,7 @@ from durward.config.compile import compile_file
 from durward.config.settings import settings_json
 from durward.server.gates import Gates
 from durward.server.launch import Launch, unnamed
+from durward.server.notify import Notifier
 from durward.server.reloading import Reloading, Watched
 from tests.server.running import DURWARD, KEY, READY, SECONDS, Running, Upstream, calling, durward, until, write_config
 
@@ -247,7 +248,7 @@ async def test_a_gate_that_ends_before_it_has_taken_over_is_asked_again(tmp_path
 
     gates = Mortal()
     launch = Launch("/data", "", 0, 0, settings, config=str(file), version=__version__)
-    reloading = Reloading(launch, cast(Gates, gates))
+    reloading = Reloading(launch, cast(Gates, gates), Notifier({}))
     watching = asyncio.ensure_future(reloading.watch())
     reloading.ask()
     async with asyncio.timeout(SECONDS):

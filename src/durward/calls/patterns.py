@@ -18,8 +18,14 @@ def _matcher(patterns: tuple[str, ...]) -> Matcher | None:
         return None
     if all("*" not in pattern for pattern in patterns):
         return frozenset(patterns).__contains__
-    union = "|".join(".*".join(re.escape(piece) for piece in pattern.split("*")) for pattern in patterns)
-    return re.compile(union, re.DOTALL).fullmatch
+    return re.compile("|".join(map(_expression, patterns)), re.DOTALL).fullmatch
+
+
+def _expression(pattern: str) -> str:
+    """Where a piece is found first, it is never looked for again: time grows with the value's length, however many `*` there are."""
+    first, *inner = map(re.escape, pattern.split("*"))
+    last = f".*{inner.pop()}" if inner else ""
+    return first + "".join(f"(?>.*?{piece})" for piece in inner if piece) + last
 
 
 def matches(patterns: Iterable[str] | None, value: str) -> bool:

@@ -17,6 +17,7 @@ from durward.calls.errors import DurwardError
 from durward.server.children import Child
 from durward.server.gates import Gates
 from durward.server.launch import Launch, unnamed
+from durward.server.notify import Notifier
 from durward.server.pair import Message
 
 log = logging.getLogger("supervisor")
@@ -61,7 +62,7 @@ def _mark(path: Path) -> Mark:
 class Reloading:
     """Brings changes of the configuration to the gates. `settings` is the descriptor of those in force."""
 
-    def __init__(self, launch: Launch, gates: Gates, *others: Child) -> None:
+    def __init__(self, launch: Launch, gates: Gates, notifier: Notifier, *others: Child) -> None:
         """`others` start with the settings too, and need not know of new ones while they live."""
         self.settings = launch.settings
         self.drain = launch.drain
@@ -73,6 +74,7 @@ class Reloading:
         self._listen = launch.listen
         self._version = launch.version
         self._gates = gates
+        self._notifier = notifier
         self._others = others
         self._referred = [self._file, *map(Path, launch.watched)]
         self._watched = Watched(self._referred)
@@ -111,6 +113,13 @@ class Reloading:
                 return
 
     async def _reload(self) -> None:
+        self._notifier.reloading()
+        try:
+            await self._load()
+        finally:
+            self._notifier.reloaded(self.refused)
+
+    async def _load(self) -> None:
         new = unnamed(b"")
         try:
             refused = await self._take_over(new)

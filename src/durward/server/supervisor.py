@@ -20,6 +20,8 @@ from durward.server.claims import shown_address, sign
 from durward.server.control import Control
 from durward.server.gates import Gates
 from durward.server.launch import SIGNALS, Launch, content, launched, unnamed
+from durward.server.notify import Notifier
+from durward.server.orphans import Orphans
 from durward.server.pair import Message
 from durward.server.reloading import Reloading
 from durward.server.shares import room
@@ -50,7 +52,9 @@ class Supervisor:
         self._kept: list[asyncio.Future[Any]] = []
         """One a vital child, done when nothing keeps it running any more."""
         self._watching: asyncio.Future[None] | None = None
-        self._reloading = Reloading(launch, self._gates, self._office) if launch.config else None
+        self._notifier = Notifier(os.environ)
+        self._reloading = Reloading(launch, self._gates, self._notifier, self._office) if launch.config else None
+        self._orphans: asyncio.Future[None] | None = None
         self._terminal = has_terminal()
         self._at_terminal = False
         self._stop = asyncio.Event()
@@ -72,6 +76,8 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         if self._launch.predecessor is None:
             await self._control.start()
+        if os.getpid() == 1:
+            self._orphans = asyncio.ensure_future(Orphans().collect())
         try:
             return await self._serve()
         finally:
@@ -100,6 +106,7 @@ class Supervisor:
         self._ready = True
         sys.stdout.write(self._launch.said)
         sys.stdout.flush()
+        self._notifier.ready(os.getpid(), f"Serving on {self._launch.address}.")
         self._watch()
         if self._launch.show is not None:
             code = await self._play(self._launch.show, stopped)
@@ -153,6 +160,8 @@ class Supervisor:
         if await self._place.hand_over(message, reader, writer, self._make_room):
             log.info("pid %s has taken over; finishing the calls under way", pid)
             self._others_serve = True
+            if isinstance(pid, int):
+                self._notifier.succeeded(pid)
             self._stop.set()
         elif self._made_room and not self._stop.is_set():
             log.warning("pid %s was to take over, and has not", pid)
@@ -188,6 +197,8 @@ class Supervisor:
         return None
 
     async def _end(self) -> None:
+        if not self._others_serve:
+            self._notifier.stopping()
         await self._cease_watching()
         if self._listener is not None:
             # The gate closes its copy; with ours gone too, new connections are refused instead of left waiting.
