@@ -27,6 +27,7 @@ DIALS = {
     "upstreams/dialing.py",  # the gate, to an origin of the configuration
     "cli/probe.py",  # doctor, to the same
     "config/zero.py",  # up without a file: is there an Ollama on this machine?
+    "cli/checks.py",  # doctor, to the admin listener of this Durward
     "cli/demo_show.py",  # the demo's show, to its own gate
     "server/succession.py",  # the control socket
 }
