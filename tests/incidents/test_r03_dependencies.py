@@ -13,7 +13,9 @@ ROOT = Path(__file__).parent.parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
 DIRECT, ALL = 12, 32
-"""The office's page has brought a web server. How many packages may be asked for, and how many may come of it, those they depend on and those of other platforms included."""
+"""How many packages may be asked for, and how many may come of it, those they depend on and those of other platforms included.
+
+The office's page has brought a web server."""
 
 
 def entries(lock: Path) -> dict[str, list[str]]:
