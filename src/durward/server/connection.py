@@ -364,7 +364,11 @@ class Connection:
             self._deadline = min(self._deadline, self._shared.now + self._shared.idle_seconds)
 
     def eof_received(self) -> None:
+        # Whoever says no more may still read: to it half an answer must not look like a whole one.
+        deceptive = self._exchange is not None and self._exchange.ends_by_close()
         self._hang_up()
+        if deceptive:
+            self.close(reset=True)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._hang_up()
