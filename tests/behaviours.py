@@ -271,11 +271,8 @@ BEHAVIOURS = (
         "send",
         "no answer is told as what it is; a caller that hangs up cancels the upstream",
         (
-            *at(
-                "every_mode",
-                "no_answer_is_told_as_what_it_is",
-                "a_caller_that_hangs_up_cancels_the_upstream_and_is_recorded",
-            ),
+            *at("every_mode", "no_answer_is_told_as_what_it_is", "what_a_stopping_gate_does_not_wait_for_is_told_so"),
+            *at("every_mode", "a_caller_that_hangs_up_cancels_the_upstream_and_is_recorded"),
             *at("model_calls", "a_caller_that_hangs_up_cancels_the_upstream_and_is_settled"),
             *at("apis", "an_api_that_cannot_be_reached"),
         ),

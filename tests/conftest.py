@@ -19,6 +19,14 @@ TIMEOUT = 60.0
 LEFT_OUT = pytest.StashKey[int]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("simulation", "worlds over the real gate (tests/simulation)")
+    group.addoption(
+        "--seed", type=int, default=None, metavar="N", help="play this world only, and show its log with -s"
+    )
+    group.addoption("--seeds", type=int, default=1000, metavar="N", help="play so many worlds (1000)")
+
+
 def recorded_traffic() -> Path | None:
     """The folder of recorded provider traffic, for parametrizing at collection."""
     named = os.environ.get("DURWARD_CASSETTES")

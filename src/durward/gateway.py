@@ -103,7 +103,10 @@ class Gateway:
             # Whoever failed may still hold it; the frames behind it would hold the call's body with it.
             error.__traceback__ = None
         except asyncio.CancelledError:
-            if entry is not None:
+            if not exchange.gone:
+                stopping = GateError("The gate is stopping.", reason="stopping")
+                await _refuse(relay, speaker, entry, stopping, call, self._on_disk)
+            elif entry is not None:
                 entry.fail(CallerError("The caller hung up.", reason="caller_gone"), exchange.started)
             raise
         except Exception:

@@ -138,15 +138,39 @@ async def test_a_caller_that_hangs_up_cancels_the_upstream_and_is_recorded(mode:
     never: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
     answer = Reply(200, *mode.answer[:-1], never, b"", media=mode.media, length=False)
     world.network.replies = [answer]
-    call = asyncio.create_task(world.gateway.handle(world.caller(mode.line, mode.ask)))
+    caller = world.caller(mode.line, mode.ask)
+    call = asyncio.create_task(world.gateway.handle(caller))
     for _ in range(10):
         await asyncio.sleep(0)
+    caller.gone = True
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
     assert answer.cancelled
     assert (len(world.book.closings), world.book.closings[0].reason) == (1, "caller_gone")
     assert world.book.closings[0].outcome in ("cut", "failed")
+
+
+@every_mode
+async def test_what_a_stopping_gate_does_not_wait_for_is_told_so(mode: Mode) -> None:
+    world = World()
+    never: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    answer = Reply(200, *mode.answer[:-1], never, b"", media=mode.media, length=False)
+    world.network.replies = [answer]
+    caller = world.caller(mode.line, mode.ask)
+    call = asyncio.create_task(world.gateway.handle(caller))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    begun = caller.started
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert answer.cancelled
+    assert [(each.outcome, each.reason, each.status) for each in world.book.closings] == [
+        ("cut" if begun else "refused", "stopping", 503)
+    ]
+    assert (caller.aborted, caller.status) == ((True, 200) if begun else (False, 503))
+    assert b"stopping" in caller.received or (begun and mode in OPAQUE.values())
 
 
 @pytest.mark.parametrize("mode", MODES.values(), ids=list(MODES))

@@ -137,6 +137,7 @@ async def test_a_caller_that_leaves_spoils_it_for_nobody() -> None:
     calls = [asyncio.create_task(world.gateway.handle(caller)) for caller in (first, second)]
     while not world.network.sent:  # noqa: ASYNC110
         await asyncio.sleep(0)
+    first.gone = True
     calls[0].cancel()
     told.set_result(b'{"data": [{"id": "one"}]}')
     await asyncio.gather(*calls, return_exceptions=True)

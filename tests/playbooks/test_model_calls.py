@@ -206,6 +206,7 @@ async def test_a_caller_that_hangs_up_cancels_the_upstream_and_is_settled() -> N
     caller = world.caller(CHAT, {**ASK, "stream": True})
     call = asyncio.create_task(world.gateway.handle(caller))
     await caller.shown.wait()
+    caller.gone = True
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call

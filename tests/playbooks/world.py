@@ -235,6 +235,8 @@ class Caller:
         self._body = body
         self.peer = "192.0.2.1"
         self.started = False
+        self.gone = False
+        """What is cancelled is the call of a caller that has gone, or one for which the gate does not wait."""
         self.congested = False
         self.status = 0
         self.lines = b""

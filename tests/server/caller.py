@@ -116,5 +116,9 @@ class Caller:
         heard, self._got = self._got, b""
         return heard
 
+    def fall_silent(self) -> None:
+        """Say no more, and read on."""
+        self._end.shutdown(socket.SHUT_WR)
+
     def hang_up(self) -> None:
         self._end.close()

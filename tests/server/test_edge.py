@@ -112,6 +112,25 @@ async def test_stream_that_only_the_close_would_end_is_cut_by_a_reset() -> None:
             await caller.hear_all()
 
 
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+async def test_half_an_answer_does_not_look_whole_to_a_caller_that_says_no_more_but_reads(version: bytes) -> None:
+    async def app(exchange: Exchange) -> None:
+        exchange.begin(200, b"", None)
+        exchange.write(b"half")
+        await asyncio.Event().wait()
+
+    async with house(app) as opened:
+        caller = await opened.call()
+        await caller.say(b"GET / HTTP/%b\r\nHost: gate\r\n\r\n" % version)
+        await caller.hear(b"half")
+        caller.fall_silent()
+        if version == b"1.0":
+            with pytest.raises(ConnectionResetError):
+                await caller.hear_all()
+        else:
+            assert await caller.hear_all() == b"\r\n"  # no last chunk
+
+
 async def test_answer_reaches_a_caller_that_is_still_sending() -> None:
     async with house(echo) as opened:
         caller = await opened.call()

@@ -64,6 +64,8 @@ class Exchange(Protocol):
     """The caller's address, for sampling refusals; never authority."""
     started: bool
     """True once any byte of the final answer has been handed to the connection."""
+    gone: bool
+    """True once the caller has hung up."""
     congested: bool
     """True while the caller reads slower than the answer is written; then await `drained()` before writing more."""
 

@@ -108,12 +108,12 @@ class Acceptor:
                 continue
             end.setblocking(False)
             admission = shared.loop.create_task(self._admit(end, address[0], self.entry), name="admission")
-            shared.admitting.add(admission)
+            shared.admitting[admission] = None
             admission.add_done_callback(self._admitted)
 
     def _admitted(self, admission: "asyncio.Task[None]") -> None:
         shared = self._shared
-        shared.admitting.discard(admission)
+        shared.admitting.pop(admission, None)
         if not admission.cancelled() and (error := admission.exception()) is not None:
             shared.loop.call_exception_handler({"message": "A caller could not be let in", "exception": error})
         if shared.draining:

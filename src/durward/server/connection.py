@@ -45,23 +45,8 @@ class Shared:
     """
 
     __slots__ = (
-        *(
-            "admitting",
-            "app",
-            "batch",
-            "bounds",
-            "calls",
-            "changed",
-            "connections",
-            "date",
-            "draining",
-            "idle_seconds",
-            "loop",
-            "memory",
-            "most_calls",
-            "now",
-        ),
-        *("on_refused", "parts", "sheds", "turns_away"),
+        *("admitting", "app", "batch", "bounds", "calls", "changed", "connections", "date", "draining", "idle_seconds"),
+        *("loop", "memory", "most_calls", "now", "on_refused", "parts", "sheds", "turns_away"),
     )
 
     def __init__(self, app: App, bounds: Bounds, on_refused: OnRefused, batch: Batch) -> None:
@@ -71,9 +56,10 @@ class Shared:
         self.on_refused = on_refused
         self.loop = asyncio.get_running_loop()
         self.memory = BodyMemory(bounds.body_memory)
-        self.connections: set[Connection] = set()
-        self.calls: set[asyncio.Task[None]] = set()
-        self.admitting: set[asyncio.Task[None]] = set()
+        # In the order in which they came, so that what happens to several of them at once happens in one order.
+        self.connections: dict[Connection, None] = {}
+        self.calls: dict[asyncio.Task[None], None] = {}
+        self.admitting: dict[asyncio.Task[None], None] = {}
         self.changed = asyncio.Event()
         self.draining = False
         self.most_calls = bounds.calls
@@ -142,7 +128,7 @@ class Connection:
         if not self._peer:
             peer = transport.get_extra_info("peername")
             self._peer = peer[0] if isinstance(peer, tuple) else ""
-        shared.connections.add(self)
+        shared.connections[self] = None
         self._deadline = shared.now + shared.bounds.head_seconds
         most = shared.bounds.connections
         if len(shared.connections) > most:
@@ -232,7 +218,7 @@ class Connection:
         self._exchange = exchange = CallerExchange(self, peer, head, manner, incoming)
         # With a name, since asyncio would make one up for every task.
         self._task = task = asyncio.Task(self._serve(exchange), loop=shared.loop, name="call")
-        shared.calls.add(task)
+        shared.calls[task] = None
 
     def _read(self, data: bytes, end: int) -> tuple[RequestHead, Manner]:
         head, manner = read_head(data, end)
@@ -256,7 +242,7 @@ class Connection:
     def _finish(self, exchange: CallerExchange) -> None:
         shared = self._shared
         if self._task is not None:
-            shared.calls.discard(self._task)
+            shared.calls.pop(self._task, None)
         self._exchange = self._task = None
         if exchange.incoming is not None:
             exchange.incoming.release()
@@ -378,15 +364,22 @@ class Connection:
             self._deadline = min(self._deadline, self._shared.now + self._shared.idle_seconds)
 
     def eof_received(self) -> None:
+        # Whoever says no more may still read: to it half an answer must not look like a whole one.
+        deceptive = self._exchange is not None and self._exchange.ends_by_close()
         self._hang_up()
+        if deceptive:
+            self.close(reset=True)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._hang_up()
         self._closing = True
         self._hold_ahead(b"")
-        self._shared.connections.discard(self)
+        self._shared.connections.pop(self, None)
         if self._shared.draining:
             self._shared.changed.set()
+
+    def _forget(self, task: "asyncio.Task[None]") -> None:
+        self._shared.calls.pop(task, None)
 
     def _hang_up(self) -> None:
         """The caller has gone: its call is cancelled at once, unless it was answered already."""
@@ -396,5 +389,5 @@ class Connection:
         exchange.hang_up()
         if not exchange.ended:
             # A task that never ran does not reach the end of `_serve`.
-            task.add_done_callback(self._shared.calls.discard)
+            task.add_done_callback(self._forget)
             task.cancel()

@@ -227,6 +227,10 @@ class CallerExchange:
         if not self.gone:
             self._carrier.close(reset=self.started and self._framing == UNTIL_CLOSE)
 
+    def ends_by_close(self) -> bool:
+        """Whether a part of the answer is out of which only the end of the connection will tell that it is whole."""
+        return self._open and self._framing == UNTIL_CLOSE
+
     def hang_up(self) -> None:
         """The caller has gone: nothing more is read or written, and whoever waits for it learns so."""
         self._open = False

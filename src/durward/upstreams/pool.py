@@ -83,12 +83,12 @@ class OriginPool:
         self._ticks = ticks
         self._counts = counts
         self._loop = asyncio.get_running_loop()
-        self._connections: set[Connection] = set()
+        self._connections: dict[Connection, None] = {}  # the one that was opened first first
         self.idle: list[Connection] = []
         """The most lately used last; it is taken first, so that the others can expire."""
         self.connecting = 0
         self._queue: dict[_Wait, None] = {}
-        self._dials: set[_Wait] = set()
+        self._dials: dict[_Wait, None] = {}
 
     @property
     def active(self) -> int:
@@ -121,7 +121,7 @@ class OriginPool:
             connection = await self._opened(seconds)
             self._counts.opened += 1
             if not connection.closed:
-                self._connections.add(connection)
+                self._connections[connection] = None
             return connection
         finally:
             self.connecting -= 1
@@ -141,7 +141,7 @@ class OriginPool:
     def gone(self, connection: Connection) -> None:
         """It is closed: whoever waits first may open another."""
         if connection in self._connections:
-            self._connections.remove(connection)
+            del self._connections[connection]
             if connection in self.idle:
                 self.idle.remove(connection)
             self._grant()
@@ -223,7 +223,7 @@ class OriginPool:
                 wait.future.set_result(dialing.result())
 
         dialing.add_done_callback(settle)
-        self._dials.add(wait)
+        self._dials[wait] = None
         try:
             connection = await wait.future
             assert connection is not None
@@ -233,7 +233,7 @@ class OriginPool:
                 _close_unused(dialing)
             raise
         finally:
-            self._dials.discard(wait)
+            self._dials.pop(wait, None)
             dialing.cancel()
 
     async def _dialed(self) -> Connection:

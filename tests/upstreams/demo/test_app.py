@@ -142,8 +142,7 @@ class OneExchange:
     def __init__(self, target: str, body: bytes) -> None:
         self.head = RequestHead("POST", target.encode(), {}, [], len(body))
         self.peer = "127.0.0.1"
-        self.started = False
-        self.congested = False
+        self.started = self.gone = self.congested = False
         self.status = 0
         self.written = b""
         self._body = body
