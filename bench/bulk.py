@@ -28,6 +28,11 @@ def provider(place: Place) -> Iterator[None]:
         yield
 
 
+def api(place: Place) -> str:
+    """What the gate's configuration says of it."""
+    return f"apis:\n  bulk: {{base_url: http://127.0.0.1:{place.ports.streams}, body_limit: 2GiB}}\n"
+
+
 async def growth(subject: Subject, send: Send) -> tuple[float, float]:
     """By how many megabytes the gate grew at most, and how many seconds it took."""
     gate = subject.gate_pid()
@@ -59,7 +64,7 @@ async def upload(port: int) -> None:
 async def download(port: int) -> None:
     """An answer that is slowly read."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=256 * 1024)
-    writer.write(_head("GET", port) + b"\r\n")
+    writer.write(asked("GET", port))
     head = await reader.readuntil(b"\r\n\r\n")
     if b"\r\ncontent-length: %d\r\n" % GIGABYTE not in head.lower():
         raise BenchError(f"the download was answered with {head[:200]!r}")
@@ -68,6 +73,11 @@ async def download(port: int) -> None:
         left -= await _take(reader, left)
         await asyncio.sleep(REST_SECONDS)
     writer.close()
+
+
+def asked(method: str, port: int) -> bytes:
+    """A whole request without a body."""
+    return _head(method, port) + b"\r\n"
 
 
 def _head(method: str, port: int) -> bytes:

@@ -231,8 +231,7 @@ def idle_streams_row(place: Place) -> Iterator[Figure]:
 
 def bulk_row(place: Place) -> Iterator[Figure]:
     """A gigabyte each way, with one who is slow at the other end."""
-    api = f"apis:\n  bulk: {{base_url: http://127.0.0.1:{place.ports.streams}, body_limit: 2GiB}}\n"
-    with bulk.provider(place), gate(place, "http://127.0.0.1:9/v1", _data_dir(place), api) as durward:
+    with bulk.provider(place), gate(place, "http://127.0.0.1:9/v1", _data_dir(place), bulk.api(place)) as durward:
         for way, send in (("up", bulk.upload), ("down", bulk.download)):
             grown, seconds = asyncio.run(bulk.growth(durward, send))
             bar = Bar(f"1 GB {way} past a slow {'upstream' if way == 'up' else 'reader'}: memory grows", 16, "MB", True)
@@ -241,8 +240,13 @@ def bulk_row(place: Place) -> Iterator[Figure]:
 
 def slow_row(place: Place) -> Iterator[Figure]:
     """Two thousand connections that are as slow as they can be, beside calls."""
+    base_url = f"http://127.0.0.1:{place.ports.plain}/v1"
     for kind in slow.KINDS:
-        with _gate_and_provider(place) as durward:
+        with (
+            provider(place),
+            bulk.provider(place),
+            gate(place, base_url, _data_dir(place), bulk.api(place)) as durward,
+        ):
             seen = slow.measure(place, durward, kind)
         detail = f"p99 {seen.quiet:.1f} → {seen.beside:.1f} ms, {seen.failed} calls failed"
         yield Figure(

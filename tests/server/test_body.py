@@ -137,7 +137,7 @@ async def test_pieces_that_were_passed_on_are_not_held() -> None:
 
 
 async def test_slow_body_is_cut_when_its_slack_is_used_up() -> None:
-    bounds = Bounds(body_seconds=10, body_rate=100)
+    bounds = Bounds(body_seconds=10, slowest=100)
     body = body_of(10_000)
     body.wait(60, bounds)  # nobody waits for it: not the caller's fault
     waiting = asyncio.create_task(body.whole(10_000))

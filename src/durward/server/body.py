@@ -154,7 +154,7 @@ class RequestBody:
         if not self.awaited:
             return
         slack = bounds.body_seconds if self._slack is None else self._slack
-        earned = (self.received - self._mark) / bounds.body_rate
+        earned = (self.received - self._mark) / bounds.slowest
         self._mark = self.received
         self._slack = min(bounds.body_seconds, slack + earned) - seconds
         if self._slack < 0:

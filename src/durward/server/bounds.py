@@ -38,10 +38,11 @@ class Bounds(NamedTuple):
     idle_seconds: float = 75.0
     """Between two requests of one connection."""
     body_seconds: float = 10.0
-    """How long a body that is waited for may stay behind `body_rate`."""
-    body_rate: float = 1024.0
-    reader_seconds: float = 60.0
-    """How long a caller may take none of the answer that waits for it."""
+    """How long a body that is waited for may stay behind `slowest`."""
+    slowest: float = 1024.0
+    """Bytes a second, of bodies that come and of answers that are taken."""
+    reader_seconds: float = 10.0
+    """How long a caller may stay behind `slowest` in taking the answer that waits for it."""
     linger_seconds: float = 5.0
     """How long a connection is read, and what comes thrown away, after an answer that ends it, so that the answer can be read."""
     linger_bytes: int = 64 * 2**20

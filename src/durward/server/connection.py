@@ -348,9 +348,10 @@ class Connection:
 
     def _expire(self) -> None:
         unsent = self.transport.get_write_buffer_size()
-        if 0 < unsent < self._unsent:
+        bounds = self._shared.bounds
+        if unsent and self._unsent - unsent >= bounds.slowest * bounds.reader_seconds:
             self._unsent = float(unsent)  # the caller reads, if slowly
-            self._deadline = self._shared.now + self._shared.bounds.reader_seconds
+            self._deadline = self._shared.now + bounds.reader_seconds
         elif unsent or self._closing:
             self.transport.abort()
         elif self._ahead:

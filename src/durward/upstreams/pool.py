@@ -23,7 +23,7 @@ class Bounds:
 
     __slots__ = ("connections", "idle", "waiting")
 
-    def __init__(self, idle: int = 1024, connections: int = 1024, waiting: int = 1024) -> None:
+    def __init__(self, idle: int = 1024, connections: int = 10_000, waiting: int = 1024) -> None:
         self.idle = idle
         self.connections = connections
         self.waiting = waiting
