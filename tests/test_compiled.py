@@ -70,6 +70,12 @@ def mistakes(tree: ast.Module, known: set[str]) -> Iterator[str]:
             yield f"{node.attr} is a word of the C compiler"
         elif isinstance(node, ast.Compare) and ast.unparse(node.left) == "__name__":
             yield "what `python -m` runs cannot be compiled"
+        elif isinstance(node, ast.ExceptHandler):
+            inside = list(ast.walk(node))
+            if any(isinstance(each, ast.Await) for each in inside) and any(
+                isinstance(each, ast.Raise) and each.exc is None for each in inside
+            ):
+                yield "behind an `await` a bare `raise` raises whatever was caught last, in any task"
 
 
 def test_the_list_is_in_order_and_every_module_is_there() -> None:
@@ -95,6 +101,7 @@ def test_a_compiled_module_holds_what_can_be_compiled(name: str) -> None:
         "class Odd(metaclass=Meta): pass",
         "self._signed = 1",
         "if __name__ == '__main__': main()",
+        "async def f():\n try:\n  g()\n except E:\n  await h()\n  raise",
     ],
 )
 def test_each_mistake_is_found(text: str) -> None:

@@ -102,16 +102,17 @@ class Gateway:
             await _refuse(relay, speaker, entry, error, call, self._on_disk)
             # Whoever failed may still hold it; the frames behind it would hold the call's body with it.
             error.__traceback__ = None
-        except asyncio.CancelledError:
+        # Raised again by name: behind an `await`, compiled code no longer knows which exception a bare `raise` means.
+        except asyncio.CancelledError as cancelled:
             if not exchange.gone:
                 stopping = GateError("The gate is stopping.", reason="stopping")
                 await _refuse(relay, speaker, entry, stopping, call, self._on_disk)
             elif entry is not None:
                 entry.fail(CallerError("The caller hung up.", reason="caller_gone"), exchange.started)
-            raise
-        except Exception:
+            raise cancelled
+        except Exception as bug:
             await _refuse(relay, speaker, entry, GateError("The gate failed."), call, self._on_disk)
-            raise
+            raise bug
 
     def known(self, head: RequestHead) -> Known:
         """What the head tells, noted on it for the next one that is equal. Raises CallerError `bad_path`, `not_found`."""
@@ -193,6 +194,7 @@ class Gateway:
             reader = follow(arrival.protocol, asked.request, answer, hide)
             if reader is not None:
                 meter.follow(reader)
+                outbound.let_go()
                 await relay.stream(answer, lines, reader, settle, claim)
                 return
         body = await answer.whole(WHOLE_ANSWER_LIMIT) if asked.reads_answer(answer) else None

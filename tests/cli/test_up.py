@@ -7,8 +7,8 @@ from pathlib import Path
 
 from durward.calls.principal import Principal
 from durward.cli.agent_key import draw
-from durward.cli.up import _admin_listener
-from durward.config.settings import Admin
+from durward.cli.up import _admin_address, _admin_listener
+from durward.config.settings import Admin, Settings
 from durward.storage.state import open_offline
 from tests.server.running import DURWARD, SECONDS, Running, Upstream, command, passing, until, write_config
 
@@ -80,11 +80,18 @@ def test_the_offices_address_must_be_free_only_where_it_was_written(tmp_path: Pa
         started = command(tmp_path, "up")
         assert (started.returncode, f"cannot listen on {address}" in started.stderr) == (1, True)
         told: list[str] = []
-        assert _admin_listener(Admin(address), None, told.append) is None
+        assert _admin_listener(Settings("127.0.0.1:7300", "/d", admin=Admin(address)), None, told.append) is None
         (line,) = told
         assert line.startswith(f"There is no metrics page: Durward cannot listen on {address}: port ")
-        assert _admin_listener(Admin(""), None, told.append) is None
+        assert _admin_listener(Settings("127.0.0.1:7300", "/d", admin=Admin("")), None, told.append) is None
         assert len(told) == 1
+
+
+def test_beside_any_free_port_the_office_has_one_too_unless_it_is_written() -> None:
+    assert _admin_address(Settings("127.0.0.1:7300", "/d")) == "127.0.0.1:7301"
+    assert _admin_address(Settings("127.0.0.1:0", "/d")) == "127.0.0.1:0"
+    assert _admin_address(Settings("[::1]:0", "/d", admin=Admin("127.0.0.1:7309", required=True))) == "127.0.0.1:7309"
+    assert _admin_address(Settings("127.0.0.1:0", "/d", admin=Admin(""))) == ""
 
 
 def test_without_a_file_the_agent_gets_a_key_once(tmp_path: Path) -> None:

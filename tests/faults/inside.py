@@ -17,10 +17,11 @@ from typing import Any
 
 import pytest
 
+from durward.calls.ports import Clock
 from durward.config.compile import examine_file
-from durward.records.journal import FileJournal
-from durward.records.lasting import LastingJournal
 from durward.records.syncing import SyncThread
+from durward.server.call_path import this_machine
+from durward.server.clock import SystemClock
 from durward.server.gate import Gate
 from tests.faults.caller import API, CHAT, GEMINI, MESSAGES, STREAM, Answer, Ask, Caller
 from tests.faults.disks import Failing
@@ -100,25 +101,22 @@ def _content(fd: int) -> bytes:
         os.close(copy)
 
 
-def lasting(write: Failing, platter: Platter, folder: Path, host: str, *more: Any) -> LastingJournal:
-    """A journal on a platter."""
-    clock, later, signer = more
-    journal = LastingJournal(folder, host, clock, later, signer, write)
-    journal.syncing = SyncThread(platter)
-    return journal
-
-
 @asynccontextmanager
 async def gate_inside(
-    folder: Path, provider: Provider, patch: pytest.MonkeyPatch, platter: Platter | None = None, **changes: Any
+    folder: Path,
+    provider: Provider,
+    patch: pytest.MonkeyPatch,
+    platter: Platter | None = None,
+    clock: Clock | None = None,
+    **changes: Any,
 ) -> AsyncIterator[tuple[int, Failing]]:
     """The real gate in this process, its port, and the `write` of its journal; with a platter, `durability: disk`."""
     failing = Failing()
     patch.setenv("FAULTS_CREDENTIAL", CREDENTIAL)
-    patch.setattr("durward.server.gate.FileJournal", partial(FileJournal, write=failing))
+    machine = this_machine()._replace(write=failing, clock=clock or SystemClock())
     if platter is not None:
         changes["durability"] = "disk"
-        patch.setattr("durward.server.gate.LastingJournal", partial(lasting, failing, platter))
+        machine = machine._replace(syncing=partial(SyncThread, platter))
     # Every look is a try, so that no test waits for the next one.
     patch.setattr("durward.records.journal.PROBE_SECONDS", 0.0)
     patch.setattr("durward.records.lasting.PROBE_SECONDS", 0.0)
@@ -131,7 +129,7 @@ async def gate_inside(
     with ours, handing, handed:
         ours.setblocking(False)
         settings = examine_file(folder / "durward.yaml", os.environ).settings
-        running = asyncio.ensure_future(Gate(settings, handed).run(theirs, listener))
+        running = asyncio.ensure_future(Gate(settings, handed, machine).run(theirs, listener))
         loop = asyncio.get_running_loop()
         assert b"ready" in await loop.sock_recv(ours, 1024)
         try:

@@ -47,11 +47,10 @@ def listed(data_dir: Path) -> list[str]:
 async def test_calls_go_on_through_every_jump_and_all_are_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jumps: tuple[float, ...]
 ) -> None:
-    monkeypatch.setattr("durward.server.gate.SystemClock", Jumping)
     monkeypatch.setattr("durward.server.gate.BEAT_SECONDS", 0.05)
     monkeypatch.setattr(Jumping, "ahead", 0.0)
     data_dir = tmp_path / ".durward"
-    async with providing() as provider, gate_inside(tmp_path, provider, monkeypatch) as (port, _):
+    async with providing() as provider, gate_inside(tmp_path, provider, monkeypatch, clock=Jumping()) as (port, _):
         held = Held(port, provider)
         await held.begin_all()
         idle = Caller(port)

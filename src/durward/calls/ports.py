@@ -79,6 +79,9 @@ class Exchange(Protocol):
     async def chunk(self) -> bytes:
         """The next bytes of the body, b"" at its end: for bodies that are passed on as they come."""
 
+    def let_go(self) -> None:
+        """The body is needed no longer, though the call goes on."""
+
     def send(self, status: int, lines: bytes, body: bytes) -> None:
         """The whole answer at once. `lines` are header lines, each ended by CRLF, without framing headers."""
 

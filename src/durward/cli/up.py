@@ -22,15 +22,17 @@ from durward.config import places
 from durward.config.compile import examine_file
 from durward.config.demo import demo_settings
 from durward.config.mistakes import Wrong
-from durward.config.settings import Admin, Settings, scheme, settings_json
+from durward.config.settings import Settings, scheme, settings_json
 from durward.config.zero import AGENT, KEYS, LISTEN, ollama_answers, zero_config
 from durward.office import token
 from durward.server.agents import check_names
-from durward.server.claims import claim, listen, passed_listener, shown_address
+from durward.server.claims import claim, listen, passed_listener, shown_address, split_address
 from durward.server.launch import Launch, become_supervisor, unnamed
 from durward.server.loader import referred
 from durward.server.succession import Predecessor, find_predecessor
 from durward.storage.state import open_offline
+
+ANY_PORT = "127.0.0.1:0"
 
 
 class Start(NamedTuple):
@@ -62,12 +64,12 @@ def up(
     start = _demo() if demo else _from_file(file) if file else _from_environment()
     settings = start.settings if address is None else replace(start.settings, listen=_checked(address))
     folder = Path(settings.data_dir)
-    before = None if demo else find_predecessor(folder, settings.listen, settings.admin.address)
+    before = None if demo else find_predecessor(folder, settings.listen, _admin_address(settings))
     lock = claim(folder, told=lambda text: print(text, file=sys.stderr, flush=True)) if before is None else before.lock
     passed = passed_listener(os.environ)
     listener = _listener(settings.listen, before) if passed is None else passed
     shown = shown_address(listener)
-    office = _admin_listener(settings.admin, before, told=lambda text: print(text, file=sys.stderr, flush=True))
+    office = _admin_listener(settings, before, told=lambda text: print(text, file=sys.stderr, flush=True))
     if office is not None:
         token.ensure(folder)
     metrics = _metrics(office, folder)
@@ -81,7 +83,7 @@ def up(
             lock=lock,
             listener=listener.detach(),
             admin=None if office is None else office.detach(),
-            admin_configured=settings.admin.address,
+            admin_configured=_admin_address(settings),
             settings=unnamed(settings_json(settings)),
             said=f"{_succeeded(before)}{metrics}Durward is ready on {scheme(settings)}://{shown} (pid {os.getpid()}). Ctrl-C stops it.\n",
             demo=start.demo.detach() if start.demo else None,
@@ -106,16 +108,25 @@ def _listener(address: str, before: Predecessor | None) -> socket.socket:
     return socket.socket(fileno=before.listener)
 
 
-def _admin_listener(admin: Admin, before: Predecessor | None, told: Callable[[str], None]) -> socket.socket | None:
+def _admin_address(settings: Settings) -> str:
+    """Where the office is to listen. Whoever lets callers connect to any free port has that for the office too, unless it is written."""
+    _, port = split_address(settings.listen)
+    return settings.admin.address if port or settings.admin.required or not settings.admin.address else ANY_PORT
+
+
+def _admin_listener(
+    settings: Settings, before: Predecessor | None, told: Callable[[str], None]
+) -> socket.socket | None:
     """The office's listener, None where there is to be none. Raises GateError `address_in_use` where it was asked for."""
     if before is not None and before.admin is not None:
         return socket.socket(fileno=before.admin)
-    if not admin.address:
+    address = _admin_address(settings)
+    if not address:
         return None
     try:
-        return listen(admin.address)
+        return listen(address)
     except GateError as error:
-        if admin.required:
+        if settings.admin.required:
             raise
         told(f"There is no metrics page: {error.message} Write `admin:` to have it elsewhere, or `admin: off`.")
         return None

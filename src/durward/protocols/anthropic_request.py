@@ -205,4 +205,4 @@ def _read_claim(value: str) -> tuple[str, str]:
 
 def asks_hour_cache(request: ModelRequest) -> bool:
     """Whether any part of the prompt asks to be cached for an hour instead of five minutes."""
-    return any(b'"1h"' in bytes(raw) for raw in request.body.members.values())
+    return request.body.says(b'"1h"')

@@ -22,11 +22,12 @@ _delta_event: Final = msgspec.json.Decoder(DeltaEvent)
 class AnthropicStream(EventReader):
     """A `StreamReader`. What cannot be read passes and is simply not counted."""
 
-    __slots__ = ("_reported", "_request")
+    __slots__ = ("_hour_cache", "_reported")
 
     def __init__(self, request: ModelRequest) -> None:
         super().__init__()
-        self._request = request
+        # Looked at now: the request is not held for as long as its answer lasts.
+        self._hour_cache = asks_hour_cache(request)
         self._reported: ReportedUsage | None = None
 
     def see(self, event: bytes) -> bool:
@@ -81,7 +82,7 @@ class AnthropicStream(EventReader):
         self._usage = to_usage(self._reported, raw, self._asks_hour_cache)
 
     def _asks_hour_cache(self) -> bool:
-        return asks_hour_cache(self._request)
+        return self._hour_cache
 
     def _note_container(self, container: Container | None) -> None:
         if container is not None and container.id is not None and ("container", container.id) not in self.objects:

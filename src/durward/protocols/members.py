@@ -105,6 +105,12 @@ class Body:
             return self._members.get(name)
         return self.members[name] if name in self.names else None
 
+    def says(self, text: bytes) -> bool:
+        """Whether these bytes stand anywhere in it."""
+        if self._text is not None:
+            return self._text.find(text) >= 0
+        return any(bytes(raw).find(text) >= 0 for raw in self.members.values())
+
     def written(self, changes: dict[str, bytes] | None = None) -> bytes:
         """The body for the upstream, the values of some members changed or added at the end."""
         text = self._text

@@ -100,6 +100,11 @@ class CallerExchange:
             self._invite(incoming)
         return await incoming.chunk()
 
+    def let_go(self) -> None:
+        """See `Exchange`."""
+        if self.incoming is not None:
+            self.incoming.release()
+
     def _invite(self, incoming: RequestBody) -> None:
         """`100 Continue`, once, unless the caller did not wait for it (RFC 9110 §10.1.1)."""
         self._manner = self._manner._replace(expects=False)

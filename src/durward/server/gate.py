@@ -20,7 +20,7 @@ from durward.config.log import log_to_stderr
 from durward.config.settings import Settings, read_settings
 from durward.records.recovery import RecoveryThread
 from durward.server.agents import Command, KnowKeys
-from durward.server.call_path import CallPath, Change, this_machine
+from durward.server.call_path import CallPath, Change, Machine, this_machine
 from durward.server.lag import Lag
 from durward.server.launch import content, handed_over
 from durward.server.life import Life
@@ -37,9 +37,9 @@ BEAT_SECONDS = 1.0
 class Gate:
     """One life of the gate."""
 
-    def __init__(self, settings: Settings, handed: socket.socket) -> None:
+    def __init__(self, settings: Settings, handed: socket.socket, machine: Machine | None = None) -> None:
         """`handed` brings the descriptors of new settings."""
-        machine = this_machine()
+        machine = machine or this_machine()
         self._clock = machine.clock
         self._path = path = CallPath(settings, machine)
         self._overload = Overload(settings, path.gateway, machine.clock, path.refusals.note)

@@ -1,6 +1,7 @@
 """The request to a target: the same call, at the target's address, under the target's model name."""
 
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from durward.calls.errors import CallerError
 from durward.calls.ports import Exchange, RequestHead
@@ -9,9 +10,11 @@ from durward.calls.resource import Target
 from durward.protocols.addresses import gemini_segments, join
 from durward.protocols.arrival import Arrival
 from durward.protocols.bodies import Asked
+from durward.protocols.members import Body as JsonBody
 from durward.upstreams.endpoint import IDENTITY, Endpoint
 
 Body = bytes | Callable[[], Awaitable[bytes]]
+NOTHING: Final = JsonBody({})
 
 
 def request_line(endpoint: Endpoint, method: str, arrival: Arrival, target: Target) -> bytes:
@@ -54,6 +57,14 @@ class Outbound:
         self.lines = lines
         self.limit = 0
         self.bytes_in = 0
+
+    def let_go(self) -> None:
+        """The answer has begun, so nothing is sent again: what was asked is held no longer."""
+        request = self.asked.request
+        if request is not None:
+            request.body = NOTHING
+        self.lines = b""
+        self.exchange.let_go()
 
     def leave_out(self, name: bytes) -> None:
         """Keep back the caller's lines of a field that the credential stands in; servers may take `_` for `-`, so both spellings."""
