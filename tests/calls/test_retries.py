@@ -1,5 +1,6 @@
 """Further attempts at an upstream: a fifth of its calls and ten a second, whatever is asked."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,6 +31,14 @@ def test_what_was_refused_is_counted() -> None:
     assert sum(budget.take(5.0) for _ in range(150)) == 100
     assert budget.state(5.0) == {"calls": 0, "retries": 100, "refused": 50}
     assert budget.take(15.0)
+
+
+@pytest.mark.parametrize("gates,besides", [(1, 100), (2, 50), (3, 30), (64, 10)])
+def test_gates_share_what_is_granted_besides(gates: int, besides: int) -> None:
+    budget = RetryBudgets(gates).of(Origin("https", "a.example", 443))
+    for _ in range(50):
+        budget.called(5.0)
+    assert sum(budget.take(5.0) for _ in range(200)) == besides + 10, "a fifth of its own calls is each gate's own"
 
 
 def test_an_origin_has_one_budget() -> None:

@@ -55,7 +55,10 @@ class Upstream:
         b'{"id":"chatcmpl-1","object":"chat.completion","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}'
     )
 
+    STATUS = b"200 OK"
+
     def __init__(self) -> None:
+        self.answers = 0
         self.let = threading.Event()
         self.let.set()
         self.asked = threading.Event()
@@ -84,7 +87,8 @@ class Upstream:
             length = b"Content-Length: %d\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n" % len(
                 self.BODY
             )
-            connection.sendall(b"HTTP/1.1 200 OK\r\n" + length + self.BODY)
+            self.answers += 1
+            connection.sendall(b"HTTP/1.1 " + self.STATUS + b"\r\n" + length + self.BODY)
 
     def close(self) -> None:
         self.let.set()

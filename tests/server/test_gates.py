@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,6 +10,7 @@ import pytest
 
 from durward.calls.errors import CallerError, GateError
 from durward.server.children import Child, Program
+from durward.server.control import ask
 from durward.server.gates import Gates
 from durward.server.pair import Message
 from tests.server.running import Running, Upstream, lives, until, write_config
@@ -26,6 +28,11 @@ class StandIn:
         self.heard: list[Message] = []
         self.answers: list[Message | Exception] = []
         self.killed = False
+        self.on_told: Callable[[Any], None] | None = None
+        self.mentioned: list[Message] = []
+
+    def mention(self, message: Message) -> None:
+        self.mentioned.append(message)
 
     async def ask(self, message: Message, seconds: float) -> Message:
         self.heard.append(message)
@@ -105,6 +112,59 @@ async def test_one_that_cannot_follow_is_started_again_with_the_new_settings(fai
     assert [gate.killed for gate in made] == [False, False, True]
     assert made[1].heard == [{"do": "reload", "fd": NEW}]
     assert "did not take over the configuration" in caplog.text
+
+
+async def test_what_one_tells_the_others_hear() -> None:
+    _, made = three()
+    assert made[1].on_told is not None
+    made[1].on_told({"anything": 1})
+    assert [gate.mentioned for gate in made] == [
+        [{"do": "hear", "what": {"anything": 1}}],
+        [],
+        [{"do": "hear", "what": {"anything": 1}}],
+    ]
+
+
+class Down(Upstream):
+    """A provider that is there and answers 503."""
+
+    STATUS = b"503 Service Unavailable"
+
+
+def test_what_one_gate_learns_of_an_upstream_the_other_knows(tmp_path: Path) -> None:
+    down, spare = Down(), Upstream()
+    models = "models: {m: {strategy: ordered, targets: [{provider: local}, {provider: spare}]}}\n"
+    file = write_config(tmp_path, down.port, f"workers: 2\n{models}")
+    other = f"spare: {{protocol: openai, base_url: http://127.0.0.1:{spare.port}/v1}}"
+    file.write_text(file.read_text().replace("providers: {", f"providers: {{{other}, "))
+    running = Running(tmp_path, [])
+
+    def ejected() -> int:
+        gates = (ask(running.data_dir, {"do": "health"}) or {})["gates"]
+        return sum(each["state"] == "open" for gate in gates for each in gate.get("upstreams", ()))
+
+    try:
+        running.wait_ready()
+        while not ejected():
+            assert running.chat() == 200, "the second one answers"
+        # No call is needed for the other gate to know. Alone, two gates would need five failures each.
+        until(lambda: ejected() == 2, "the word of the ejection")
+        tried = down.answers
+        assert 5 <= tried < 10
+        assert [running.chat() for _ in range(20)] == [200] * 20
+        assert down.answers == tried
+        # Who begins afresh is told.
+        first, second = running.status()["gates"]
+        running.known |= {first, second}
+        os.kill(first, signal.SIGKILL)
+        assert running.child("gate", first, second)
+        until(lambda: ejected() == 2, "the word for the one that begins")
+        assert [running.chat() for _ in range(10)] == [200] * 10
+        assert down.answers == tried
+    finally:
+        running.close()
+        down.close()
+        spare.close()
 
 
 def test_two_gates_serve_one_address_and_stand_in_for_each_other(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from durward.server.pair import LINE_LIMIT, Message, Pair, join
+from durward.server.pair import LINE_LIMIT, UNREAD_BYTES, Message, Pair, join
 
 
 async def joined() -> tuple[Pair, socket.socket, "asyncio.Queue[Message]"]:
@@ -34,6 +34,19 @@ async def test_an_end_that_closes_is_noticed() -> None:
     theirs.close()
     await pair.gone.wait()
     pair.send({"event": "late"})  # Nobody hears it, and nothing breaks.
+
+
+async def test_what_may_be_dropped_is_when_the_other_end_does_not_read() -> None:
+    pair, theirs, _ = await joined()
+    for _ in range(100):
+        pair.mention({"what": "x" * (UNREAD_BYTES // 4)})
+    theirs.setblocking(False)
+    heard = 0
+    pair.close()
+    while piece := await asyncio.get_running_loop().sock_recv(theirs, 1 << 20):
+        heard += len(piece)
+    assert 0 < heard < 3 * UNREAD_BYTES
+    theirs.close()
 
 
 async def test_a_line_without_end_closes_the_pair() -> None:

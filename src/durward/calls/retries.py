@@ -8,15 +8,17 @@ from durward.calls.recent import SECONDS, Recent
 SHARE: Final = 5
 """One further attempt for so many calls of the last ten seconds …"""
 A_SECOND: Final = 10
-"""… and so many a second besides, or a quiet upstream could never be tried again."""
+"""… and so many a second besides, all gates together, or a quiet upstream could never be tried again."""
 
 
 class RetryBudget:
     """What one upstream may be sent beyond the calls that are meant for it. `refused` counts further attempts that were not made."""
 
-    __slots__ = ("_calls", "_retries", "refused")
+    __slots__ = ("_besides", "_calls", "_retries", "refused")
 
-    def __init__(self) -> None:
+    def __init__(self, gates: int = 1) -> None:
+        """`gates`: so many have a budget for it."""
+        self._besides = max(1, A_SECOND // gates) * SECONDS
         self._calls = Recent()
         self._retries = Recent()
         self.refused = 0
@@ -27,7 +29,7 @@ class RetryBudget:
 
     def take(self, now: float) -> bool:
         """Whether a further attempt may go there now; if so, it counts."""
-        if self._retries.total(now) >= self._calls.total(now) // SHARE + A_SECOND * SECONDS:
+        if self._retries.total(now) >= self._calls.total(now) // SHARE + self._besides:
             self.refused += 1
             return False
         self._retries.add(now)
@@ -41,11 +43,13 @@ class RetryBudget:
 class RetryBudgets:
     """The budget of each origin. Origins are those of the configuration, so they are few."""
 
-    __slots__ = ("_budgets",)
+    __slots__ = ("_budgets", "_gates")
 
-    def __init__(self) -> None:
+    def __init__(self, gates: int = 1) -> None:
+        """`gates`: so many of one Durward share what is granted to all together."""
+        self._gates = gates
         self._budgets: dict[Origin, RetryBudget] = {}
 
     def of(self, origin: Origin) -> RetryBudget:
         """The budget of an origin, the same one for whoever asks."""
-        return self._budgets.setdefault(origin, RetryBudget())
+        return self._budgets.setdefault(origin, RetryBudget(self._gates))

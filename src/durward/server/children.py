@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from durward.calls.errors import DurwardError, GateError
 from durward.server.launch import hand
@@ -104,6 +104,8 @@ class Child:
         self.name = program.name
         self.pid: int | None = None
         self.ready = asyncio.Event()
+        self.on_told: Callable[[Any], None] | None = None
+        """Called with what the child tells unasked; it is not ours to understand."""
         self._fds = program.fds
         self._program = program
         self._handing: socket.socket | None = None
@@ -240,6 +242,10 @@ class Child:
         if "ask" in message:
             self._hear_asked(message)
             return
+        if message.get("event") == "told":
+            if self.on_told is not None:
+                self.on_told(message.get("what"))
+            return
         if message.get("event") == "ready":
             self._ready_since = time.monotonic()
             self.ready.set()
@@ -263,6 +269,11 @@ class Child:
         except DurwardError as error:
             answered = {"error": error.message}
         self._say({**answered, "to": message["ask"]})
+
+    def mention(self, message: Message) -> None:
+        """Say what needs no answer and may be dropped: it is, unless the child is ready and reads."""
+        if self._pair is not None and self.ready.is_set():
+            self._pair.mention(message)
 
     def _say(self, message: Message) -> None:
         if self._pair is not None:

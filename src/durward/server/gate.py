@@ -28,6 +28,7 @@ from durward.server.measured import measured
 from durward.server.overload import Overload
 from durward.server.pair import Message
 from durward.server.shares import Shares
+from durward.server.telling import Telling
 
 log = logging.getLogger("gate")
 
@@ -58,7 +59,11 @@ class Gate:
         life.begin(self._overload.watch())
         life.begin(self._beat())
         life.begin(self._lag.watch())
+        telling = Telling(self._path.health, self._clock.monotonic, life.tell)
+        life.on_heard = telling.hear
         await life.start(edge, pair_end, listener)
+        if shares is not None:
+            telling.begin(asyncio.get_running_loop().call_later)
         # What the last gate left open is looked after beside the calls: they do not wait for it.
         self._recovery.start()
         leave = await life.leaving()

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from durward.calls.errors import DurwardError, GateError
@@ -21,6 +22,8 @@ class Gates:
     def __init__(self, programs: list[Program], made: Made = Child) -> None:
         self._gates = [made(program) for program in programs]
         self._first = self._gates[0]
+        for gate in self._gates:
+            gate.on_told = partial(self._pass_on, gate)
 
     @property
     def pids(self) -> list[int | None]:
@@ -80,6 +83,12 @@ class Gates:
     async def end(self, seconds: float, delay: float = 0.0, *, succeeded: bool = False) -> None:
         """As `Child.end`, each."""
         await asyncio.gather(*(gate.end(seconds, delay, succeeded=succeeded) for gate in self._gates))
+
+    def _pass_on(self, teller: Child, what: Any) -> None:
+        """What one gate tells, the others hear: those that are ready. One that begins later asks for it."""
+        for gate in self._gates:
+            if gate is not teller:
+                gate.mention({"do": "hear", "what": what})
 
     async def _learn(self, gate: Child, message: Message, seconds: float) -> None:
         try:

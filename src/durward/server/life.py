@@ -41,6 +41,8 @@ class Life:
     def __init__(self, name: str, obey: Obey) -> None:
         self._log = logging.getLogger(name)
         self._obey = obey
+        self.on_heard: Callable[[Any], None] | None = None
+        """Called with what other gates tell."""
         self._pair: Pair | None = None
         self._leave: asyncio.Queue[Leave] = asyncio.Queue()
         self._told = False
@@ -64,6 +66,11 @@ class Life:
         gc.freeze()
         gc.set_threshold(UNCOLLECTED)
         pair.send({"event": "ready"})
+
+    def tell(self, what: Any) -> None:
+        """Let the other gates hear something, if all goes well."""
+        if self._pair is not None:
+            self._pair.mention({"event": "told", "what": what})
 
     def _signal(self) -> None:
         # Whoever signals a whole group also signals the supervisor, which says how long the calls may take.
@@ -120,6 +127,9 @@ class Life:
             self._leave.put_nowait(leave)
         elif message.get("do") == "ping":
             self._say({}, message)
+        elif message.get("do") == "hear":
+            if self.on_heard is not None:
+                self.on_heard(message.get("what"))
         else:
             self.begin(self._answer(message))
 

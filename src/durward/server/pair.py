@@ -12,6 +12,8 @@ from typing import Any, cast
 Message = dict[str, Any]
 LINE_LIMIT = 1 << 24
 """Tens of thousands of agents fit into one answer."""
+UNREAD_BYTES = 1 << 20
+"""Behind so much that the other end has not read, what may be dropped is dropped."""
 
 
 class Pair(asyncio.Protocol):
@@ -41,6 +43,12 @@ class Pair(asyncio.Protocol):
         assert self._transport is not None
         if not self._transport.is_closing():
             self._transport.write(json.dumps(message).encode() + b"\n")
+
+    def mention(self, message: Message) -> None:
+        """As `send`, for what may be dropped: where the other end does not read, it is."""
+        assert self._transport is not None
+        if self._transport.get_write_buffer_size() < UNREAD_BYTES:
+            self.send(message)
 
     def close(self) -> None:
         """Close this end."""
