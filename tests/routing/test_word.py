@@ -178,6 +178,18 @@ def test_a_word_from_before_it_closed_does_not_eject_again() -> None:
     assert [state for state, _, _ in gates.states()] == ["closed"] * 2
 
 
+def test_a_word_of_an_earlier_ejection_says_nothing_of_a_later_one() -> None:
+    gates = Gates()
+    for _ in range(5):
+        gates.note(0, "failed")
+    gates.now += EJECTED_SECONDS + 0.001
+    gates.admit(0)
+    gates.note(0, "failed")
+    for stands in ("probed", "closed"):
+        gates.one(1).hear(Word(KEY, False, 0, stands, 200.0, 1, {}), gates.time(1))  # type: ignore[arg-type]
+    assert gates.states() == [("open", 2 * EJECTED_SECONDS, 2)] * 2
+
+
 def test_an_ejection_that_is_counted_afresh_is_no_old_word() -> None:
     gates = Gates()
     for _ in range(5):
