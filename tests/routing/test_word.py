@@ -186,7 +186,7 @@ def test_a_word_of_an_earlier_ejection_says_nothing_of_a_later_one() -> None:
     gates.admit(0)
     gates.note(0, "failed")
     for stands in ("probed", "closed"):
-        gates.one(1).hear(Word(KEY, False, 0, stands, 200.0, 1, {}), gates.time(1))  # type: ignore[arg-type]
+        gates.one(1).hear(Word(KEY, False, 0, stands, 200.0, 1, {}), gates.time(1))
     assert gates.states() == [("open", 2 * EJECTED_SECONDS, 2)] * 2
 
 
@@ -221,7 +221,7 @@ def test_what_is_heard_is_not_told_and_what_is_well_is_nothing_new() -> None:
     gates.lag = True
     assert gates.send() == 0
     for stands in ("ejected", "probed", "closed"):
-        gates.one(1).hear(Word(KEY, True, 2, stands, 5.0, 1, {"m": 5.0}), gates.time(1))  # type: ignore[arg-type]
+        gates.one(1).hear(Word(KEY, True, 2, stands, 5.0, 1, {"m": 5.0}), gates.time(1))
         assert gates.send() == 0
     assert not gates.one(1).clear
 

@@ -92,7 +92,8 @@ def test_a_single_gate_tells_nothing() -> None:
 
 def test_what_is_not_understood_is_passed_over(caplog: Any) -> None:
     one = Side().begin()
-    for what in (None, [], {"words": [1]}, {"words": [["u0"]]}, {"words": 3}):
+    strange: list[Any] = [None, [], {"words": [1]}, {"words": [["u0"]]}, {"words": 3}]
+    for what in strange:
         one.telling.hear(what)
     one.telling.hear({"later": 1})
     assert one.ranks() == [WELL] * 250
