@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import socket
+import struct
 from collections.abc import Iterable
 from typing import Any
 
@@ -20,6 +22,18 @@ READ_BYTES = 64 * 1024
 """The most that one read brings here."""
 
 
+class HeldSocket:
+    """What is asked of the socket beneath."""
+
+    def __init__(self) -> None:
+        self.resets = False
+        """Whether what is unsent is thrown away with the close."""
+
+    def setsockopt(self, level: int, name: int, value: bytes) -> None:
+        assert (level, name, value) == (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.resets = True
+
+
 class HeldTransport(asyncio.Transport):
     """Keeps what is written. With `stuck` the other side reads nothing until `take`."""
 
@@ -33,13 +47,14 @@ class HeldTransport(asyncio.Transport):
         self._aborted = False
         self._unsent = 0
         self._protocol: Connection | None = None
+        self.socket = HeldSocket()
 
     def carry(self, protocol: Connection) -> None:
         self._protocol = protocol
         protocol.connection_made(self)
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return ("192.0.2.1", 4242) if name == "peername" else default
+        return {"peername": ("192.0.2.1", 4242), "socket": self.socket}.get(name, default)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         assert {self._ended, self._closed} == {False}, "nothing may be written any more"

@@ -109,7 +109,7 @@ async def test_caller_that_takes_too_little_is_cut_and_its_call_cancelled() -> N
     assert cancelled == []
     line.transport.take(10_239)
     await line.let_pass(1)
-    assert line.transport.aborted()
+    assert (line.transport.aborted(), line.transport.socket.resets) == (True, True)
     assert cancelled == [True]
 
 

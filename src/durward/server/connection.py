@@ -303,13 +303,17 @@ class Connection:
         self._unsent = NEVER
         self._deadline = self._shared.now + self._shared.bounds.linger_seconds
         if reset:
-            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-            transport.abort()
+            self._reset()
         elif transport.can_write_eof():
             transport.write_eof()
             self.read_on()
         else:
             transport.close()
+
+    def _reset(self) -> None:
+        """Close at once. What the caller has not taken is thrown away, by the system too, which would go on offering it."""
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        self.transport.abort()
 
     def pause_writing(self) -> None:
         self.congested = True
@@ -353,7 +357,7 @@ class Connection:
             self._unsent = float(unsent)  # the caller reads, if slowly
             self._deadline = self._shared.now + bounds.reader_seconds
         elif unsent or self._closing:
-            self.transport.abort()
+            self._reset()
         elif self._ahead:
             self._refuse(CallerError("The head did not come in time.", reason="request_timeout"))
         else:
