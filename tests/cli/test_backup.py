@@ -1,6 +1,7 @@
 """`durward backup`: what it writes, where, and what it says."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from durward.cli import backup
 from durward.records import layout
 from tests.cli.recorded import durward
 from tests.records.packed import data_dir_in, taken_apart
+from tests.server.running import DURWARD, SECONDS
 
 
 @pytest.fixture(autouse=True)
@@ -70,3 +72,22 @@ def test_while_segments_are_compressed_a_backup_waits_and_says_so_in_the_end(
     assert durward("backup", str(tmp_path / "copy"), "-c", str(data_dir)).code == 0
     with layout.upkeep(data_dir / "journal") as ours:
         assert ours
+
+
+def test_standard_output_may_be_restored_from_standard_input(tmp_path: Path) -> None:
+    data_dir = data_dir_in(tmp_path)
+    before = {path.name for path in data_dir.iterdir()}
+    made = subprocess.run(
+        [*DURWARD, "backup", "-", "-c", str(data_dir)], capture_output=True, timeout=SECONDS, check=True
+    )
+    done = subprocess.run(
+        [*DURWARD, "restore", "-", "--data-dir", str(tmp_path / "new")],
+        input=made.stdout,
+        capture_output=True,
+        timeout=SECONDS,
+        check=True,
+    )
+    assert b"7 calls of 1 writer" in done.stdout
+    assert {path.name for path in data_dir.iterdir()} == before | {"journal"}
+    (writer,) = layout.writers(tmp_path / "new" / "journal")
+    assert (writer / "1.jsonl").exists()

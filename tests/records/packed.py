@@ -1,6 +1,7 @@
 """A data directory with a story in it, and the archive of it."""
 
 import io
+import sys
 import tarfile
 from pathlib import Path
 
@@ -8,9 +9,13 @@ import msgspec
 
 from durward.calls.principal import Principal
 from durward.cli.backup import archive
-from durward.records.archive import zstd
 from durward.storage.state import open_offline
 from tests.cli.recorded import record_story
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 AGENT = Principal("made", "acme")
 
@@ -53,7 +58,12 @@ def put_together(members: list[Member], end: bytes = bytes(1024)) -> bytes:
     whole = b""
     for member, content in members:
         whole += member.tobuf(tarfile.GNU_FORMAT) + content + bytes(-len(content) % 512)
-    return zstd.compress(whole + end)
+    return squeezed(whole + end)
+
+
+def squeezed(content: bytes) -> bytes:
+    """One zstd frame."""
+    return zstd.compress(content)
 
 
 def member(name: str, content: bytes | object) -> Member:

@@ -16,7 +16,7 @@ from durward.calls.errors import CallerError, GateError
 from durward.records import archive
 from durward.records.archive import DIGESTS, MANIFEST, belongs, extract
 from durward.records.still import Piece
-from tests.records.packed import Member, archive_of, data_dir_in, member, put_together, taken_apart
+from tests.records.packed import Member, archive_of, data_dir_in, member, put_together, squeezed, taken_apart
 
 SHELL = {"durward": "0", "time": "", "host": "", "writers": []}
 
@@ -79,7 +79,7 @@ def test_of_an_archive_with_a_byte_changed_nothing_else_is_read(
             assert (folder / found.name).read_bytes() == content
 
 
-@pytest.mark.parametrize("content", [b"", b"x", b"PK\x03\x04" * 200, bytes(4096), archive.zstd.compress(bytes(4096))])
+@pytest.mark.parametrize("content", [b"", b"x", b"PK\x03\x04" * 200, bytes(4096), squeezed(bytes(4096))])
 def test_what_is_no_archive_is_said_to_be_none(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(CallerError, match="it is no whole backup"):
         reads(content, tmp_path)
@@ -161,7 +161,7 @@ def test_a_member_is_the_plain_file_that_was_announced_or_nothing_is_taken(tmp_p
         (put_together([announced(), member(DIGESTS, {})]), "manifest.json is not what was backed up"),
         (put_together([announced()]), "where digests.json should stand"),
         (with_digests([announced()]) + b"more", "no whole backup"),
-        (with_digests([announced()]) + archive.zstd.compress(b"more"), "something follows"),
+        (with_digests([announced()]) + squeezed(b"more"), "something follows"),
     ],
 )
 def test_what_is_wrong_with_an_archive_is_said(tmp_path: Path, content: bytes, said: str) -> None:
@@ -173,7 +173,7 @@ def test_a_manifest_beyond_all_measure_is_not_read(tmp_path: Path) -> None:
     huge = tarfile.TarInfo(MANIFEST)
     huge.size = archive.MOST_LISTED + 1
     with pytest.raises(CallerError, match="too large"):
-        reads(archive.zstd.compress(huge.tobuf(tarfile.GNU_FORMAT) + bytes(2048)), tmp_path)
+        reads(squeezed(huge.tobuf(tarfile.GNU_FORMAT) + bytes(2048)), tmp_path)
 
 
 def test_what_the_disk_has_no_room_for_is_not_begun(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from durward.calls.errors import GateError
 from durward.records import layout, still
+from durward.records.archive import belongs
 from durward.records.compressing import compress
 from durward.records.pending import Posted
 from durward.records.recovery import Recovery
@@ -68,6 +69,7 @@ def test_compressed_segments_are_copied_as_they_are(tmp_path: Path) -> None:
     copy = laid_out(found, tmp_path / "copy")
     assert (copy / found.pieces[0].name).read_bytes() == layout.compressed(writer, 1).read_bytes()
     assert problems(copy) == []
+    assert all(belongs(piece.name) for piece in found.pieces)
 
 
 def test_an_empty_journal_and_none_are_no_error(tmp_path: Path) -> None:
@@ -110,6 +112,7 @@ def test_at_every_step_of_a_mending_before_and_within_a_copy_no_call_is_lost_or_
         patch.setattr(still, "_bytes", between(still._bytes))
         patch.setattr(still, "_note_segments", between(still._note_segments))
         found = stand_still(data_dir, lambda _: None)
+        assert all(belongs(piece.name) for piece in found.pieces)
         # The pieces are files that grow: what is written after the copy began is not in it.
         copy = laid_out(found, tmp_path / "copy")
     assert problems(copy) == []

@@ -112,12 +112,11 @@ def _name(writer: Path, name: str) -> str:
 
 def _waiting(reserve: Path) -> bytes:
     """The lines at the beginning of a reserve; behind them is room that was taken beforehand."""
-    lines = b""
-    for line in _bytes(reserve).split(b"\n"):
-        if read_link(line + b"\n") is None:
-            break
-        lines += line + b"\n"
-    return lines
+    content = _bytes(reserve)
+    end = 0
+    while (after := content.find(b"\n", end) + 1) and read_link(content[end:after]) is not None:
+        end = after
+    return content[:end]
 
 
 def _note_segments(writer: Path, found: Still) -> None:
