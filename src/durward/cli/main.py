@@ -20,6 +20,8 @@ COMMANDS = {
     "trace": "durward.cli.trace:trace_command",
     "spend": "durward.cli.spend:spend_command",
     "audit": "durward.cli.audit:app",
+    "backup": "durward.cli.backup:backup_command",
+    "restore": "durward.cli.restore:restore_command",
     "doctor": "durward.cli.doctor:doctor",
 }
 """Where each command lives. Only the one that is asked for is imported: what checks a file is of no use to a listing, and slow."""

@@ -22,6 +22,7 @@ COMPRESSED = ".jsonl.zst"
 UPKEEP = "upkeep"
 """The file that is locked by whoever compresses segments that are closed."""
 HOST_LENGTH = 48
+LONGEST_WRITER = 80
 BLOCK = 64 * 1024
 
 _FOREIGN = re.compile("[^a-z0-9.]+")
@@ -63,6 +64,13 @@ def compressed(writer: Path, number: int) -> Path:
 def present(writer: Path, number: int) -> bool:
     """Whether a segment is there, in either form."""
     return segment(writer, number).exists() or compressed(writer, number).exists()
+
+
+def worth_keeping(path: str) -> bool:
+    """Whether a path below `data_dir/journal` is that of a file that a copy of the journal holds: a lock and what is under way is not."""
+    writer, _, name = path.partition("/")
+    known = name in {RESERVE, CLAIMS, RECOVERED} or _SEGMENT.fullmatch(name) is not None
+    return known and len(writer) <= LONGEST_WRITER and _WRITER.fullmatch(writer) is not None
 
 
 def whole_length(path: Path) -> int:

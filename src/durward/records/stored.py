@@ -54,9 +54,9 @@ class Stored:
                 return content[:end]
             count *= 2
 
-    def last_line(self) -> bytes:
-        """The last whole line with its end, b"" where there is none."""
-        end = self.whole()
+    def last_line(self, end: int | None = None) -> bytes:
+        """The last whole line with its end, b"" where there is none; of the bytes up to `end`, where a line ends, if it is given."""
+        end = self.whole() if end is None else end
         back = min(layout.BLOCK, end)
         while True:
             content = self.read(back, end - back)
