@@ -7,6 +7,7 @@
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -88,7 +89,7 @@ class State:
             self._prepare()
 
     def _prepare(self) -> None:
-        self._base.execute("PRAGMA journal_mode = WAL")
+        self._write_ahead()
         self._base.execute("PRAGMA foreign_keys = ON")
         (version,) = self._base.execute("PRAGMA user_version").fetchone()
         if version > len(MIGRATIONS):
@@ -99,6 +100,19 @@ class State:
             )
         if version < len(MIGRATIONS):
             self._migrate()
+
+    def _write_ahead(self) -> None:
+        """SQLite waits for no other process here: who comes second at a new file is told at once that it is locked."""
+        deadline = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                self._base.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.005)
+            else:
+                return
 
     def _migrate(self) -> None:
         """Several gates may begin at once: who comes second finds it done."""
