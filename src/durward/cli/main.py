@@ -20,6 +20,7 @@ COMMANDS = {
     "trace": "durward.cli.trace:trace_command",
     "spend": "durward.cli.spend:spend_command",
     "audit": "durward.cli.audit:app",
+    "records": "durward.cli.records:app",
     "doctor": "durward.cli.doctor:doctor",
 }
 """Where each command lives. Only the one that is asked for is imported: what checks a file is of no use to a listing, and slow."""

@@ -326,6 +326,17 @@ class Overload(Section):
     Unset: the limit of its control group less 128 MiB for its other processes, at least half; or else the memory of the machine."""
 
 
+class Idempotency(Section):
+    """What is kept of calls with an `Idempotency-Key`: their answers, encrypted, so that who repeats a call gets its answer again."""
+
+    retain: fields.Duration = written("24h")
+    """How long, from the call's beginning."""
+    max_bytes: fields.Size = written("256MiB")
+    """Of all answers. The oldest goes first; a call whose answer has gone may be made again."""
+    max_answer: fields.Size = written("1MiB")
+    """The body of one answer. Of a call with a larger one only that it is complete is kept."""
+
+
 class Log(Section):
     """What our processes write on standard error."""
 
@@ -374,6 +385,8 @@ class File(Section):
     """How a gate that is told to stop does it."""
     overload: Overload = Field(default_factory=Overload)
     """What the gate takes on at most."""
+    idempotency: Idempotency = Field(default_factory=Idempotency)
+    """What is kept of calls with an `Idempotency-Key`."""
     log: Log = Field(default_factory=Log)
     """What our processes write on standard error."""
     ca_file: fields.Path | None = None
