@@ -31,6 +31,7 @@ UNSENT = frozenset(
 
 _plain = re.compile(rb"[ -~]{1,255}").fullmatch
 _quoted = re.compile(rb'"((?:[ !#-\[\]-~]|\\["\\])*)"').fullmatch
+_escaped = re.compile(rb'\\(["\\])').sub
 _boundary = re.compile(rb'boundary="?([^";,]+)"?', re.IGNORECASE).search
 
 log = logging.getLogger("replays")
@@ -46,7 +47,12 @@ class Replays:
         self.max_answer = 0
 
     async def once(
-        self, recording: "Recording", once: Once, entry: Entry, carry: Callable[[], Awaitable[None]], on_disk: OnDisk | None
+        self,
+        recording: "Recording",
+        once: Once,
+        entry: Entry,
+        carry: Callable[[], Awaitable[None]],
+        on_disk: OnDisk | None,
     ) -> None:
         """Carry the call, or answer it as it was answered before.
 
@@ -77,7 +83,9 @@ class Replays:
                 recording.forget()
 
 
-async def ask_once(recording: "Recording", arrival: Arrival, principal: Principal, course: Course, entry: Entry) -> Once:
+async def ask_once(
+    recording: "Recording", arrival: Arrival, principal: Principal, course: Course, entry: Entry
+) -> Once:
     """What tells two calls apart: who asks, where, under which key, and what. Reads the body of a call whose body was not read.
 
     Raises CallerError `idempotency_key_invalid`, and as `Exchange.body`.
@@ -85,7 +93,11 @@ async def ask_once(recording: "Recording", arrival: Arrival, principal: Principa
     head = recording.head
     key = read_key(head.fields[b"idempotency-key"])
     before = recording.waited
-    limit = MODEL_BODY_LIMIT if arrival.protocol is not None else min((step.way.body_limit for step in course.steps), default=OTHER_BODY_LIMIT)
+    limit = (
+        MODEL_BODY_LIMIT
+        if arrival.protocol is not None
+        else min((step.way.body_limit for step in course.steps), default=OTHER_BODY_LIMIT)
+    )
     body = await recording.body(limit)
     entry.waited(recording.waited - before)
     path = "/".join((arrival.address.upstream, *arrival.address.path.raw))
@@ -98,7 +110,7 @@ def read_key(field: bytes) -> str:
     """The key: a string of structured fields (RFC 9651 §3.3.3), or bare. Raises CallerError `idempotency_key_invalid`."""
     if field.startswith(b'"'):
         found = _quoted(field)
-        bare = re.sub(rb'\\\\(["\\\\])', rb"\\1", found[1]) if found is not None else b""
+        bare = _escaped(rb"\1", found[1]) if found is not None else b""
     else:
         bare = field
     if _plain(bare) is None:
@@ -173,7 +185,19 @@ class Recording:
     What is written once the call's record is closed waits for `release`: it is the answer's end.
     """
 
-    __slots__ = ("_body", "_caught", "_counted", "_entry", "_exchange", "_held", "_lines", "_most", "_size", "_status", "complete")
+    __slots__ = (
+        "_body",
+        "_caught",
+        "_counted",
+        "_entry",
+        "_exchange",
+        "_held",
+        "_lines",
+        "_most",
+        "_size",
+        "_status",
+        "complete",
+    )
 
     def __init__(self, exchange: Exchange, entry: Entry) -> None:
         self.complete = False

@@ -23,7 +23,9 @@ class Kept:
             raise CallerError("Another request.", reason="idempotency_mismatch")
         if state == "done":
             return answer
-        raise CallerError("No answer.", reason={"progress": "idempotency_in_progress"}.get(state, f"idempotency_{state}"))
+        raise CallerError(
+            "No answer.", reason={"progress": "idempotency_in_progress"}.get(state, f"idempotency_{state}")
+        )
 
     async def keep(self, once: Once, answer: KeptAnswer | None) -> None:
         self._end(once, "not_kept" if answer is None else "done", answer)

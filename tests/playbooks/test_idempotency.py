@@ -26,7 +26,9 @@ def keeping(**changes: object) -> World:
 def rest(caller: Caller) -> bytes:
     """Header lines without the call's id."""
     return b"".join(
-        line for line in caller.lines.splitlines(keepends=True) if not line.startswith((b"Durward-Call", b"Idempotent-"))
+        line
+        for line in caller.lines.splitlines(keepends=True)
+        if not line.startswith((b"Durward-Call", b"Idempotent-"))
     )
 
 
@@ -63,8 +65,9 @@ async def test_a_call_in_progress_is_not_carried_twice(mode: Mode) -> None:
     waits: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
     held = Reply(200, waits, *mode.answer[1:], media=mode.media, length=mode.plain)
     first = asyncio.create_task(world.plays(mode.line, mode.ask, held, Idempotency_Key="k"))
-    while not world.network.sent:
+    for _ in range(20):
         await asyncio.sleep(0)
+    assert len(world.network.sent) == 1
     second = await world.plays(mode.line, mode.ask, Idempotency_Key="k")
     assert (second.status, world.book.closings[-1].reason) == (409, "idempotency_in_progress")
     assert b"Retry-After: 1\r\n" in second.lines
@@ -118,7 +121,9 @@ async def test_a_key_that_is_none_is_refused(key: str) -> None:
     assert world.network.sent == []
 
 
-@pytest.mark.parametrize(("status", "sent"), [(404, 1), (400, 1), (302, 1), *((s, 2) for s in (408, 409, 425, 429, 500, 503))])
+@pytest.mark.parametrize(
+    "status, sent", [(404, 1), (400, 1), (302, 1), *((s, 2) for s in (408, 409, 425, 429, 500, 503))]
+)
 async def test_which_answers_are_kept(status: int, sent: int) -> None:
     world = keeping()
     for _ in range(2):
@@ -146,7 +151,9 @@ async def test_a_write_whose_end_nobody_saw_is_never_repeated_in_silence(reason:
 
 async def test_a_model_call_that_was_cut_may_be_made_again() -> None:
     world = keeping()
-    mode = ALL["openai_chat, streamed"] if "openai_chat, streamed" in ALL else next(m for m in ALL.values() if not m.plain)
+    mode = (
+        ALL["openai_chat, streamed"] if "openai_chat, streamed" in ALL else next(m for m in ALL.values() if not m.plain)
+    )
     cut = Reply(200, mode.answer[0], UpstreamError("Gone.", reason="upstream_cut"), media=EVENTS)
     first = await world.plays(mode.line, mode.ask, cut, Idempotency_Key="k")
     assert b"upstream_cut" in first.received
@@ -216,7 +223,9 @@ async def test_of_any_duplicates_one_takes_effect_and_all_answers_are_alike(seed
         for _ in range(dice.randrange(4)):
             await asyncio.sleep(0)
         effects.append(b"x")
-        world.network.replies = [Reply(201, b"refund ", b"%d" % len(effects), media=b"text/plain", length=dice.random() < 0.5)]
+        world.network.replies = [
+            Reply(201, b"refund ", b"%d" % len(effects), media=b"text/plain", length=dice.random() < 0.5)
+        ]
         return await send(*args, **named)  # type: ignore[arg-type]
 
     world.network.send = slowly  # type: ignore[method-assign]

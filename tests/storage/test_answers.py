@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ CANARY = "the canary sang at dawn"
 ANSWER = KeptAnswer(200, b"Content-Type: text/plain\r\n", CANARY.encode(), True)
 
 
-def once(call: str = "c1", key: str = "k", **changes: object) -> Once:
+def once(call: str = "c1", key: str = "k", **changes: Any) -> Once:
     return Once(call, "acme", "carol", "POST /x?", key, b"digest", False)._replace(**changes)
 
 
@@ -57,9 +58,10 @@ def test_a_shorter_time_holds_for_what_was_kept_before(answers: Answers) -> None
 
 
 @pytest.mark.parametrize(
-    "other", [{"tenant": "b"}, {"agent": "b"}, {"address": "POST /y?"}, {"key": "b"}, {"tenant": "acmec", "agent": "arol"}]
+    "other",
+    [{"tenant": "b"}, {"agent": "b"}, {"address": "POST /y?"}, {"key": "b"}, {"tenant": "acmec", "agent": "arol"}],
 )
-def test_what_tells_calls_apart(answers: Answers, other: dict[str, object]) -> None:
+def test_what_tells_calls_apart(answers: Answers, other: dict[str, Any]) -> None:
     answers.begin(once(), "w", NOW, BOUNDS)
     assert answers.begin(once("c2", **other), "w", NOW, BOUNDS) is None
 
@@ -135,7 +137,7 @@ def test_nothing_stands_in_clear(tmp_path: Path, answers: Answers) -> None:
 
 
 @pytest.mark.parametrize(
-    ("whose", "gone"), [({"tenant": "acme"}, 3), ({"agent": "carol"}, 2), ({"call": "c1"}, 1), ({"tenant": "none"}, 0)]
+    "whose, gone", [({"tenant": "acme"}, 3), ({"agent": "carol"}, 2), ({"call": "c1"}, 1), ({"tenant": "none"}, 0)]
 )
 def test_what_is_erased_is_gone_and_never_done_again(
     tmp_path: Path, answers: Answers, whose: dict[str, str], gone: int
@@ -229,19 +231,8 @@ def test_an_answer_that_was_moved_or_changed_does_not_open(tmp_path: Path, answe
     for name in ("1", "2"):
         answers.begin(once(f"c{name}", name), "w", NOW, BOUNDS)
         answers.keep(once(f"c{name}", name), ANSWER, BOUNDS)
-    answers._base.execute("UPDATE answers SET sealed = (SELECT sealed FROM answers WHERE call = 'c1') WHERE call = 'c2'")
+    answers._base.execute(
+        "UPDATE answers SET sealed = (SELECT sealed FROM answers WHERE call = 'c1') WHERE call = 'c2'"
+    )
     with pytest.raises(GateError):
         answers.begin(once("c3", "2"), "w", NOW, BOUNDS)
-
-
-def test_several_processes_make_one_key(tmp_path: Path) -> None:
-    script = (
-        "import sys; from pathlib import Path; from durward.storage.sealing import load_seal;"
-        "print(load_seal(Path(sys.argv[1])).name('x').hex())"
-    )
-    made = [
-        subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "k")], stdout=subprocess.PIPE, text=True)
-        for _ in range(4)
-    ]
-    assert len({process.communicate()[0] for process in made}) == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["k"]

@@ -246,27 +246,7 @@ def _admin(value: Any) -> Any:
     return Admin.model_validate(value if isinstance(value, dict) else {"address": value})
 
 
-AnyAdmin = Annotated[
-    Admin,
-    BeforeValidator(_admin),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string"},
-                {
-                    "type": "object",
-                    "properties": {
-                        "address": {"type": "string"},
-                        "metrics": {"enum": ["token", "open"]},
-                        "names": {"type": "array", "items": {"type": "string"}},
-                    },
-                    "additionalProperties": False,
-                },
-            ],
-            fields.FORM: "address, `off`, or mapping, see below",
-        }
-    ),
-]
+AnyAdmin = Annotated[Admin, BeforeValidator(_admin), WithJsonSchema(fields.ADMIN)]
 
 
 class Drain(Section):

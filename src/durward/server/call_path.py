@@ -18,8 +18,8 @@ from durward.gateway import Gateway
 from durward.identity.keys import Keys
 from durward.records.heads import load_signer
 from durward.records.journal import FileJournal
-from durward.records.layout import JOURNAL, lives
 from durward.records.lasting import LastingJournal
+from durward.records.layout import JOURNAL, lives
 from durward.records.segment import Write
 from durward.records.syncing import Syncing, SyncThread
 from durward.routing.health import Breakers

@@ -7,10 +7,11 @@ it still lives. No key, agent, tenant or address stands in it, only names that n
 `Answers` is synchronous and belongs to one thread. Times are Unix seconds.
 """
 
+import fcntl
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -43,8 +44,8 @@ SCHEMA = (
     "CREATE TABLE held (bytes INTEGER NOT NULL) STRICT",
     "INSERT INTO held VALUES (0)",
     "CREATE TRIGGER came AFTER INSERT ON answers BEGIN UPDATE held SET bytes = bytes + new.size; END",
-    "CREATE TRIGGER grew AFTER UPDATE OF size ON answers"
-    " BEGIN UPDATE held SET bytes = bytes + new.size - old.size; END",
+    """CREATE TRIGGER grew AFTER UPDATE OF size ON answers
+        BEGIN UPDATE held SET bytes = bytes + new.size - old.size; END""",
     "CREATE TRIGGER went AFTER DELETE ON answers BEGIN UPDATE held SET bytes = bytes - old.size; END",
     "PRAGMA user_version = 1",
 )
@@ -68,11 +69,11 @@ class Answers:
             # Made by us first: SQLite would make it readable to others.
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
             self._base = sqlite3.connect(self._path, BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-            try:
-                self._prepare()
-            except BaseException:
-                self._base.close()
-                raise
+            with ExitStack() as undo:
+                undo.callback(self._base.close)
+                with _alone(data_dir / KEY_FILE):
+                    self._prepare()
+                undo.pop_all()
 
     def _prepare(self) -> None:
         for pragma in ("auto_vacuum = INCREMENTAL", "journal_mode = WAL", "secure_delete = ON"):
@@ -117,9 +118,7 @@ class Answers:
             return begun <= old
         return whose != writer and (bool(reads) or begun <= old) and not self._lives(whose)
 
-    def _answer(
-        self, found: Row, scope: bytes, digest: bytes
-    ) -> KeptAnswer:
+    def _answer(self, found: Row, scope: bytes, digest: bytes) -> KeptAnswer:
         call, of, key, state, reads, writer, _, sealed = found
         if of != digest:
             raise CallerError(
@@ -132,7 +131,9 @@ class Answers:
                 reason="idempotency_unknown",
             )
         if state == PROGRESS:
-            raise CallerError(f"Call {call} with this idempotency key is in progress.", reason="idempotency_in_progress")
+            raise CallerError(
+                f"Call {call} with this idempotency key is in progress.", reason="idempotency_in_progress"
+            )
         wrapped = self._base.execute("SELECT owner, wrapped FROM keys WHERE id = ?", (key,)).fetchone()
         if state == NOT_KEPT or sealed is None or wrapped is None:
             raise CallerError(
@@ -195,14 +196,14 @@ class Answers:
             self._make_room(bounds.max_bytes)
             self._base.execute("DELETE FROM keys WHERE id NOT IN (SELECT key FROM answers)")
         with self._typed():
-            self._base.execute("PRAGMA incremental_vacuum(1024)").fetchall()
+            self._base.executescript("PRAGMA incremental_vacuum(1024)")
 
     def _make_room(self, most: int) -> None:
         """Oldest out. What is in progress or unknown stays: without its row a write would be done again in silence."""
         while self._held() > most:
             gone = self._base.execute(
                 "DELETE FROM answers WHERE scope IN"
-                " (SELECT scope FROM answers WHERE state IN (1, 2) ORDER BY begun LIMIT 8)"
+                " (SELECT scope FROM answers WHERE state IN (1, 2) ORDER BY begun LIMIT 1)"
             )
             if not gone.rowcount:
                 raise GateError("Too many calls with idempotency keys are open.", reason="idempotency_unavailable")
@@ -221,7 +222,10 @@ class Answers:
                 self._base.execute("UPDATE answers SET key = 0 WHERE call = ?", (call,))
             else:
                 column, name = ("tenant", tenant) if tenant else ("agent", agent)
-                chosen = {"tenant": "SELECT id FROM keys WHERE tenant = ?", "agent": "SELECT id FROM keys WHERE agent = ?"}
+                chosen = {
+                    "tenant": "SELECT id FROM keys WHERE tenant = ?",
+                    "agent": "SELECT id FROM keys WHERE agent = ?",
+                }
                 owners = [row[0] for row in self._base.execute(chosen[column], (self._seal.name(column, name),))]
                 gone = sum(self._wipe("key = ?", owner) for owner in owners)
                 self._base.executemany("DELETE FROM keys WHERE id = ?", [(owner,) for owner in owners])
@@ -264,3 +268,14 @@ class Answers:
             yield
         except (OSError, sqlite3.Error, ValueError, msgspec.MsgspecError) as error:
             raise GateError(f"{self._path} cannot be used: {error}.", reason="idempotency_unavailable") from error
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Of several gates that begin at once, one: SQLite does not wait for another that turns a file to WAL."""
+    lock = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)

@@ -27,7 +27,9 @@ log = logging.getLogger("answers")
 class AnswersThread:
     """See `AnswerStore`. `bounds` may change at any time."""
 
-    def __init__(self, opened: Callable[[], Answers], writer: Callable[[], str], clock: Clock, bounds: Idempotency) -> None:
+    def __init__(
+        self, opened: Callable[[], Answers], writer: Callable[[], str], clock: Clock, bounds: Idempotency
+    ) -> None:
         """`writer` names this gate's journal writer, which lives as long as the gate does."""
         self.bounds = bounds
         self._opened = opened
