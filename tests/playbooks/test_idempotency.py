@@ -6,7 +6,8 @@ from contextlib import suppress
 
 import pytest
 
-from durward.calls.errors import UpstreamError
+from durward.calls.errors import GateError, UpstreamError
+from durward.calls.once import KeptAnswer, Once
 from durward.config.settings import Rule, Selector
 from tests.playbooks.kept import Kept
 from tests.playbooks.test_every_mode import ALL, every_mode, reply
@@ -244,3 +245,40 @@ async def test_of_any_duplicates_one_takes_effect_and_all_answers_are_alike(seed
     answered = {(c.status, c.received) for c in callers if c.complete and c.status == 201 and not c.gone}
     assert len(answered) <= 1
     assert {c.status for c in callers if c.complete} <= {201, 409}
+
+
+class Broken(Kept):
+    """Fails at its beginnings, or at its ends."""
+
+    def __init__(self, at: str) -> None:
+        super().__init__()
+        self._at = at
+
+    async def begin(self, once: Once) -> KeptAnswer | None:
+        if self._at == "begin":
+            raise GateError("No room.", reason="idempotency_unavailable")
+        return await super().begin(once)
+
+    async def keep(self, once: Once, answer: KeptAnswer | None) -> None:
+        raise GateError("No room.", reason="idempotency_unavailable")
+
+
+@every_mode
+async def test_a_store_that_cannot_be_used_refuses_these_calls_alone(mode: Mode) -> None:
+    world = keeping()
+    world.gateway.replays.answers = Broken("begin")
+    caller = await world.plays(mode.line, mode.ask, Idempotency_Key="k")
+    assert (caller.status, world.book.closings[-1].reason) == (503, "idempotency_unavailable")
+    assert b"Retry-After: 5\r\n" in caller.lines
+    assert world.network.sent == []
+    assert (await world.plays(mode.line, mode.ask, reply(mode))).status == 200
+
+
+async def test_an_answer_that_cannot_be_kept_is_given_all_the_same() -> None:
+    """It has taken effect, and nobody is served by a caller that does not know."""
+    world = keeping()
+    world.gateway.replays.answers = Broken("keep")
+    caller = await world.plays(WRITE, {"a": 1}, Reply(200, b"done"), Idempotency_Key="k")
+    assert (caller.status, caller.received, caller.complete) == (200, b"done", True)
+    again = await world.plays(WRITE, {"a": 1}, Idempotency_Key="k")
+    assert (again.status, world.book.closings[-1].reason) == (409, "idempotency_in_progress")
