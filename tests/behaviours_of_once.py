@@ -45,6 +45,7 @@ OF_ONCE = (
             "idempotency",
             "a_call_without_the_key_never_touches_the_store",
             "the_key_means_nothing_where_a_call_only_reads",
+            "a_store_that_cannot_be_used_refuses_these_calls_alone",
         ),
     ),
 )

@@ -2,6 +2,10 @@
 
 import http.client
 import json
+import os
+import signal
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 from openai import OpenAI
@@ -9,6 +13,7 @@ from openai import OpenAI
 from tests.cli.recorded import durward as command
 from tests.clients.gate import Gate, gate
 from tests.clients.upstream import Asked, Said, Upstream, serving
+from tests.server.running import until
 
 CANARY = "the canary sang at dawn"
 JSON = [("Content-Type", "application/json")]
@@ -17,6 +22,8 @@ JSON = [("Content-Type", "application/json")]
 def answer(asked: Asked) -> Said:
     """A chat completion or what a refund was, different each time."""
     number = len(upstream_of[0].asked)
+    if "held" in asked.target:
+        HOLDS.wait(20)
     if "chat" in asked.target:
         message = {"role": "assistant", "content": CANARY}
         choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
@@ -34,13 +41,16 @@ def answer(asked: Asked) -> Said:
 
 
 upstream_of: list[Upstream] = []
+HOLDS = threading.Event()
 
 
-def refund(durward: Gate, key: str = "refund-key-canary") -> tuple[int, str | None, str | None, bytes]:
+def refund(
+    durward: Gate, key: str = "refund-key-canary", path: str = "refunds?x=1"
+) -> tuple[int, str | None, str | None, bytes]:
     """On a connection of its own, so that either worker may get it."""
     connection = http.client.HTTPConnection("127.0.0.1", durward.port, timeout=20)
     fields = {"Authorization": f"Bearer {durward.key}", "Idempotency-Key": key, "Content-Type": "application/json"}
-    connection.request("POST", "/api/pay/refunds?x=1", b'{"amount": 5}', fields)
+    connection.request("POST", f"/api/pay/{path}", b'{"amount": 5}', fields)
     told = connection.getresponse()
     body = told.read()
     connection.close()
@@ -80,3 +90,34 @@ def test_a_call_takes_effect_once_over_workers_restarts_and_until_it_is_erased(t
     files = [path for path in (tmp_path / ".durward").rglob("*") if path.is_file()]
     assert any(path.name == "answers.db" for path in files)
     assert not [path for path in files if b"canary" in path.read_bytes()]
+
+
+def test_after_a_gate_was_killed_a_write_is_not_repeated_in_silence(tmp_path: Path) -> None:
+    HOLDS.clear()
+    with serving(answer) as upstream:
+        upstream_of[:] = [upstream]
+        with gate(tmp_path, {"admin": "off", "apis": {"pay": {"base_url": upstream.url}}}) as durward:
+
+            def held() -> None:
+                with suppress(OSError, http.client.HTTPException):
+                    refund(durward, path="held")
+
+            first = threading.Thread(target=held)
+            first.start()
+            until(lambda: upstream.asked, "the call")
+            status, _, _, body = refund(durward, path="held")
+            assert (status, json.loads(body)["reason"]) == (409, "idempotency_in_progress")
+            before = durward.running.child("gate")
+            os.kill(before, signal.SIGKILL)
+            first.join()
+            durward.running.child("gate", before)
+
+            def unknown() -> bool:
+                # While its chain is being mended, the writer that died is still taken for alive.
+                status, _, _, body = refund(durward, path="held")
+                assert status == 409
+                return bool(json.loads(body)["reason"] == "idempotency_unknown")
+
+            until(unknown, "the end of what the gate has left")
+            HOLDS.set()
+            assert len(upstream.asked) == 1
