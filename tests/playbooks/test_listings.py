@@ -9,7 +9,6 @@ import pytest
 from durward.calls.errors import UpstreamError
 from durward.calls.origin import Origin, Timeouts
 from durward.config.settings import Credential, Model, ModelTarget, Provider, Rule, Selector
-from durward.listings import ListedModels
 from tests.playbooks.world import KEY, OTHER_KEY, Caller, Network, Reply, World, settings
 
 EXACT = (
@@ -166,7 +165,7 @@ async def test_a_listing_waits_no_longer_than_its_bound(monkeypatch: pytest.Monk
     monkeypatch.setattr("durward.catalog.listing.BOUND_SECONDS", 0.01)
     world = World(settings(models=WILD))
     world.network = Deaf(world.events)
-    world.gateway._listings = ListedModels(world.network, None)
+    world.gateway._listings._upstreams = world.network
     caller = await world.plays("GET /v1/models")
     assert shown(caller) == ["gpt-4o-mini", "quick"]
 
