@@ -34,6 +34,7 @@ OF_ONCE = (
             "a_call_that_reached_nobody_may_be_made_again",
             "a_write_whose_end_nobody_saw_is_never_repeated_in_silence",
             "a_model_call_that_was_cut_may_be_made_again",
+            "a_caller_that_hangs_up_leaves_a_read_free_and_a_write_unknown",
             "of_an_answer_that_is_too_large_only_its_end_is_kept",
             "an_answer_that_cannot_be_kept_is_given_all_the_same",
         ),

@@ -282,3 +282,23 @@ async def test_an_answer_that_cannot_be_kept_is_given_all_the_same() -> None:
     assert (caller.status, caller.received, caller.complete) == (200, b"done", True)
     again = await world.plays(WRITE, {"a": 1}, Idempotency_Key="k")
     assert (again.status, world.book.closings[-1].reason) == (409, "idempotency_in_progress")
+
+
+@every_mode
+async def test_a_caller_that_hangs_up_leaves_a_read_free_and_a_write_unknown(mode: Mode) -> None:
+    world = keeping()
+    waits: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    world.network.replies = [Reply(200, waits, *mode.answer[1:], media=mode.media, length=mode.plain)]
+    caller = world.caller(mode.line, mode.ask, Idempotency_Key="k")
+    call = asyncio.create_task(world.gateway.handle(caller))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    caller.gone = True
+    call.cancel()
+    with suppress(asyncio.CancelledError):
+        await call
+    again = await world.plays(mode.line, mode.ask, reply(mode), Idempotency_Key="k")
+    reads = world.book.openings[0].effect == "read"
+    assert again.status == (200 if reads else 409)
+    assert world.book.closings[-1].reason == ("" if reads else "idempotency_unknown")
+    assert len(world.network.sent) == (2 if reads else 1)
