@@ -6,7 +6,7 @@ the matrix is empty without a reason.
 
 from typing import NamedTuple
 
-STAGES = ("identify", "resolve", "authorize", "route", "credential", "send", "answer", "meter", "record")
+STAGES = ("identify", "resolve", "authorize", "once", "route", "credential", "send", "answer", "meter", "record")
 PROTOCOLS = (
     *("openai_chat", "openai_responses", "openai_embeddings", "anthropic", "anthropic_count"),
     *("gemini", "gemini_embed", "gemini_count", "provider", "http"),

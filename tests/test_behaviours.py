@@ -8,9 +8,10 @@ import pytest
 
 from tests.behaviours import BEHAVIOURS as OF_STAGES
 from tests.behaviours import MODES, NO_STREAM, NOT_THERE, PROTOCOLS, STAGES, Behaviour
+from tests.behaviours_of_once import OF_ONCE
 from tests.behaviours_of_targets import OF_TARGETS
 
-BEHAVIOURS = (*OF_STAGES, *OF_TARGETS)
+BEHAVIOURS = (*OF_STAGES, *OF_TARGETS, *OF_ONCE)
 
 TESTS = Path(__file__).parent
 PLAYBOOKS = sorted((TESTS / "playbooks").glob("test_*.py"))

@@ -1,6 +1,6 @@
 """The sentence: one call, from arrival to record.
 
-    identify → resolve → authorize → route → [credential → send]* → meter → record
+    identify → resolve → authorize → [once] → route → [credential → send]* → meter → record
 
 Written once for every kind of traffic. Doors never call stages; what differs between kinds is said by their protocol, their catalog
 entry and their price, never by another order of steps.
@@ -14,35 +14,29 @@ from functools import partial
 from msgspec.structs import replace
 
 from durward.attempts import Attempts
-from durward.calls.decision import Decision
 from durward.calls.errors import DENIED_BY_RULE, CallerError, DurwardError, GateError, Refused
 from durward.calls.identifiers import uuid7
 from durward.calls.ports import Clock, Exchange, Journal, OnDisk, Random, RequestHead, UpstreamAnswer, Upstreams
 from durward.calls.principal import Principal
 from durward.calls.record import Closing
-from durward.calls.resource import Action, Resource
-from durward.catalog.listing import visible
-from durward.catalog.models import unknown_model
-from durward.config.settings import Provider
 from durward.identity.keys import Keys, digest_of
+from durward.listings import ListedModels, shows
 from durward.metering.meter import Meter
 from durward.protocols.arrival import Arrival, read_arrival
 from durward.protocols.bodies import Asked, read_asked
 from durward.protocols.objects import shown_objects
-from durward.protocols.speakers import HTTP, LISTINGS, Speaker, error_event, follow
+from durward.protocols.speakers import HTTP, Speaker, error_event, follow
 from durward.protocols.trace import read_trace
-from durward.protocols.wire import Answer, Wire
+from durward.protocols.wire import Answer
 from durward.records.entry import Entry
 from durward.records.times import timestamp
-from durward.snapshot import Known, Snapshot, suggesting
-from durward.upstreams.lists import fetch_models
+from durward.replays import Recording, Replays, ask_once
+from durward.snapshot import Course, Known, Snapshot, suggesting
 from durward.upstreams.relay import Pulse, Relay, answer_lines
 from durward.upstreams.request import Outbound
 
 WHOLE_ANSWER_LIMIT = 16 * 2**20
 """A plain answer is read whole up to this size; a larger one is passed on as it comes, its usage estimated."""
-LISTED: tuple[Action, ...] = ("generate", "embed", "count")
-"""A listing shows a model that the agent may use in any of these ways."""
 
 
 class Gateway:
@@ -56,6 +50,8 @@ class Gateway:
         self._on_disk = journal.on_disk
         self._upstreams = upstreams
         self._attempts = Attempts(upstreams, clock)
+        self._listings = ListedModels(upstreams, journal.on_disk)
+        self.replays = Replays()
         self._clock = clock
         self._random = random
         self.take_over(snapshot)
@@ -68,7 +64,7 @@ class Gateway:
         """From now on calls begin with this snapshot; those in progress keep theirs."""
         self._snapshot = snapshot
         snapshot.keep_health()
-        snapshot.listings.fetch = partial(self._fetch_models, snapshot)
+        snapshot.listings.fetch = partial(self._listings.fetch, snapshot)
 
     async def handle(self, exchange: Exchange) -> None:
         """Answer one request. Whatever happens, the caller gets an answer in its own wire and the call its record."""
@@ -138,8 +134,12 @@ class Gateway:
         snapshot = known.snapshot
         arrival = known.arrival
         if arrival.route is not None and arrival.route.kind in ("listing", "entry"):
-            await self._list(exchange, known, principal, entry)
+            await self._listings.answer(exchange, known, principal, entry)
             return
+        recording = None
+        if known.once:
+            exchange = recording = Recording(exchange, entry)
+            relay.pass_through(exchange)
         asked = await read_asked(exchange, arrival)
         entry.waited(exchange.waited)
         request = asked.request
@@ -148,7 +148,7 @@ class Gateway:
         try:
             course = snapshot.course(principal, arrival, exchange.head.method, request)
         except CallerError as error:
-            raise suggesting(error, snapshot, arrival, asked, _shows(snapshot, principal)) from None
+            raise suggesting(error, snapshot, arrival, asked, shows(snapshot, principal)) from None
         entry.decided(course.resource, course.decision)
         if not course.decision.allows:
             raise Refused(
@@ -159,10 +159,20 @@ class Gateway:
         if asked.place is not None or asked.objects:
             holders = await snapshot.ownership.holders(principal, course.resource, asked)
             course = course.within(holders)
+        outbound = Outbound(exchange, arrival, asked, known.lines(exchange.head, entry.opening))
+        if recording is None:
+            await self._carry(known, course, outbound, relay, entry)
+            return
+        once = await ask_once(recording, arrival, principal, course, entry)
+        carry = partial(self._carry, known, course, outbound, relay, entry)
+        await self.replays.once(recording, once, entry, carry, self._on_disk)
+
+    async def _carry(self, known: Known, course: Course, outbound: Outbound, relay: Relay, entry: Entry) -> None:
+        """Send the call, and bring its answer back; its record is open before and closed behind."""
+        snapshot, request = known.snapshot, outbound.asked.request
         entry.open(snapshot.worst_case(course, request))
         if self._on_disk is not None:
             await self._on_disk(entry.opening.id)
-        outbound = Outbound(exchange, arrival, asked, known.lines(exchange.head, entry.opening))
         meter = Meter(course.resource.action, request)
         try:
             answer = await self._attempts.answer(snapshot, course, outbound, meter, entry)
@@ -210,37 +220,6 @@ class Gateway:
         if (waits := relay.whole(answer.status, lines, body, settle)) is not None:
             await waits
 
-    async def _list(self, exchange: Exchange, known: Known, principal: Principal, entry: Entry) -> None:
-        """What this agent may use, in the shape of the asking wire; it needs no rule of its own."""
-        snapshot, arrival = known.snapshot, known.arrival
-        route = arrival.route
-        assert route is not None
-        entry.decided(Resource(f"models/{route.model}", "list", "read"), Decision("allow", None))
-        entry.open(None)
-        if self._on_disk is not None:
-            await self._on_disk(entry.opening.id)
-        shows = _shows(snapshot, principal)
-        shown = await visible(snapshot.catalog.models, snapshot.listings, arrival, shows)
-        listing = LISTINGS[route.wire]
-        if route.kind == "listing":
-            rendered = listing.write_models(shown)
-        else:
-            found = next((entry for entry in shown if entry.name == route.model), None)
-            if found is None:
-                raise suggesting(unknown_model(route.model), snapshot, arrival, Asked(), shows)
-            rendered = listing.write_model(found)
-        entry.settle(rendered.status)
-        if self._on_disk is not None:
-            await self._on_disk(entry.opening.id)
-        exchange.send(
-            rendered.status, rendered.lines + b"Durward-Call: %b\r\n" % entry.opening.id.encode(), rendered.body
-        )
-
-    async def _fetch_models(self, snapshot: Snapshot, provider: Provider, wire: Wire) -> list[str]:
-        way = snapshot.providers[provider.name]
-        credential = way.presented.lines(way.endpoint.origin, {})
-        return await fetch_models(self._upstreams, way.endpoint, wire, credential)
-
     def _report_health(self, exchange: Exchange, ready: bool) -> None:
         well = not ready or not (self.stopping or self._journal.unavailable())
         exchange.send(
@@ -248,10 +227,6 @@ class Gateway:
             b"Content-Type: text/plain\r\nCache-Control: no-store\r\n",
             b"ok\n" if well else b"not ready\n",
         )
-
-
-def _shows(snapshot: Snapshot, principal: Principal) -> Callable[[Resource], bool]:
-    return lambda resource: snapshot.policy.lists(principal, resource, LISTED)
 
 
 def _unheard(_reason: str, _peer: str) -> None:

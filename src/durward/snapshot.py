@@ -209,17 +209,21 @@ def suggesting(
 
 
 NOBODY = Principal("")
+CHANGING = frozenset(("POST", "PUT", "PATCH", "DELETE"))
+"""Methods with which an `Idempotency-Key` has a meaning."""
 
 
 class Known:
     """What a head tells before its body is read. Kept on the head, so that the next equal one on its connection need not be read."""
 
-    __slots__ = ("_lines", "arrival", "digest", "opening", "principal", "snapshot")
+    __slots__ = ("_lines", "arrival", "digest", "once", "opening", "principal", "snapshot")
 
     def __init__(self, snapshot: Snapshot, arrival: Arrival) -> None:
         self.snapshot = snapshot
         self.arrival = arrival
         self.digest = b""
+        self.once = False
+        """Whether the call is to take effect once: it bears an `Idempotency-Key`, and its method is none that only reads."""
         self.principal = NOBODY
         self.opening = Opening("", "", "")
         self._lines: bytes | None = None
@@ -229,6 +233,7 @@ class Known:
         announced = read_announced(head.fields)
         route = self.arrival.route
         self.principal = principal
+        self.once = head.method in CHANGING and b"idempotency-key" in head.fields
         self.opening = Opening(
             "",
             "",

@@ -107,6 +107,12 @@ def test_what_needs_a_restart_comes_first(settings: Compiled) -> None:
     assert "night, support: may now request api/crm/GET/*" in told
 
 
+def test_what_is_kept_of_calls_is_told_in_words(settings: Compiled) -> None:
+    told = changed(settings, ("\nproviders:", "\nidempotency: {retain: 1h, max_answer: 64KiB}\nproviders:"))
+    before, after = "retain 24h, max_bytes 256MiB, max_answer 1MiB", "retain 1h, max_bytes 256MiB, max_answer 64KiB"
+    assert told == [f"idempotency: {before} → {after}"]
+
+
 def test_the_way_in_and_the_way_out_are_told_in_words(settings: Compiled) -> None:
     old = settings()
     tls = replace(old, tls=Tls("/c.pem", "/k.pem"), trusted_proxies=("10.0.0.0/8", "::1/128"))

@@ -25,6 +25,9 @@ def found(text: str) -> list[str]:
             "admin: {address: 0.0.0.0:7301, metrics: open}",
             "1:41: metrics may be open on a loopback address only",
         ),
+        ("idempotency: {max_answer: 17MiB}", "1:27: one kept answer may have 16MiB at most"),
+        ("idempotency: {max_bytes: 1MiB}", "1:15: `max_bytes` has no room for two answers"),
+        ("idempotency: {max_bytes: 3MiB, max_answer: 2MiB}", "1:15: `max_bytes` has no room for two answers"),
         ("providers: {d: {protocol: demo, credential: env:X}}", "1:33: a demo provider takes no credential"),
         (
             "providers:\n  a: {protocol: gemini, default: true}\n  b: {protocol: gemini, default: true}",

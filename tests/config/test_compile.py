@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from durward.calls.once import Idempotency
 from durward.calls.origin import Timeouts
 from durward.config.compile import TOLD_LIMIT, compile_file, examine_file
 from durward.config.mistakes import Mistakes
@@ -58,6 +59,7 @@ policies:
 prices: {{"model/qwen*": {{input: 0.10, output: 3e-1}}}}
 records: {{payloads: none}}
 overload: {{calls: 500, memory: 1GiB}}
+idempotency: {{retain: 1h, max_bytes: 8MiB, max_answer: 64KiB}}
 ca_file: ca.pem
 """
 
@@ -127,6 +129,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
         ),
         agents=(Agent("support", "acme", "care", "helpdesk", (DIGEST,), "batch"),),
         overload=Overload(calls=500, memory=2**30),
+        idempotency=Idempotency(3600.0, 8 * 2**20, 65536),
         policies=(
             Rule(
                 "works", "allow", Selector(agents=("support",), resources=("model/*", "api/crm/*"), effects=("read",))

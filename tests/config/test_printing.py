@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from durward.calls.once import Idempotency
 from durward.calls.origin import Timeouts
 from durward.config.compile import compile_file
 from durward.config.printing import print_settings
@@ -133,6 +134,7 @@ def settings(draw: st.DrawFn) -> Settings:
             PriceOverride(f"model/{name}", draw(rates) or "0", draw(rates), draw(rates), draw(rates), draw(rates))
             for name in draw(several(names))
         ),
+        idempotency=Idempotency(draw(durations), draw(st.integers(2**25, 2**40)), draw(st.integers(1, 2**24))),
         overload=Overload(draw(counts), draw(counts), draw(counts)),
         drain=Drain(draw(durations), draw(st.one_of(st.just(0.0), durations))),
         trusted_proxies=draw(several(st.sampled_from(["10.0.0.0/8", "fd00::/8", "::1/128"]))),

@@ -165,7 +165,7 @@ async def test_a_listing_waits_no_longer_than_its_bound(monkeypatch: pytest.Monk
     monkeypatch.setattr("durward.catalog.listing.BOUND_SECONDS", 0.01)
     world = World(settings(models=WILD))
     world.network = Deaf(world.events)
-    world.gateway._upstreams = world.network
+    world.gateway._listings._upstreams = world.network
     caller = await world.plays("GET /v1/models")
     assert shown(caller) == ["gpt-4o-mini", "quick"]
 

@@ -46,6 +46,7 @@ def test_head_is_read_and_sorted() -> None:
         b"accept-encoding": b"gzip, zstd",
         b"connection": b"keep-alive",
         b"accept": b"application/json",
+        b"idempotency-key": b"k",
         b"content-type": b"application/json",
         b"user-agent": b"OpenAI/Python 3.52.0",
         b"authorization": b"Bearer key",

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from durward.calls.errors import CallerError
+from durward.calls.once import Idempotency
 from durward.config.settings import Agent, Settings
 from durward.records import layout
 from durward.records.lines import Closed, Opened, read_lines
@@ -14,6 +15,7 @@ from durward.records.times import timestamp
 from durward.server.agents import AddAgent
 from durward.server.bounds import Bounds
 from durward.server.call_path import CallPath, Machine, this_machine
+from durward.storage.answers_thread import AnswersThread
 from tests.playbooks.world import Caller, Counting, Still, World, settings
 
 
@@ -59,6 +61,18 @@ async def test_other_settings_are_taken_over_keys_and_all(tmp_path: Path) -> Non
     after = known(tmp_path, "second")
     await path.take_over(path.prepared(after))
     assert [await listed(path, name) for name in ("first", "second")] == [401, 200]
+    path.close()
+
+
+async def test_what_is_kept_of_calls_follows_the_settings(tmp_path: Path) -> None:
+    path = built(tmp_path, "first")
+    assert path.gateway.replays.max_answer == Idempotency().max_answer
+    bounds = Idempotency(60.0, 2**20, 1_000)
+    change = path.prepared(msgspec.structs.replace(known(tmp_path, "first"), idempotency=bounds))
+    await path.take_over(change)
+    assert path.gateway.replays.max_answer == 1_000
+    assert isinstance(path.gateway.replays.answers, AnswersThread)
+    assert path.gateway.replays.answers.bounds == bounds
     path.close()
 
 

@@ -58,6 +58,18 @@ REASONS: dict[str, ReasonFacts] = {
     ),
     "not_found": ReasonFacts(404, "caller", False, "Call one of the addresses that the documentation lists."),
     "object_unknown": ReasonFacts(404, "caller", False, "Name an object that this agent has created through the gate."),
+    # The caller's fault: `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header §2.7).
+    "idempotency_key_invalid": ReasonFacts(
+        400, "caller", False, "Send 1 to 255 printable ASCII characters as `Idempotency-Key`, once."
+    ),
+    "idempotency_mismatch": ReasonFacts(422, "caller", False, "Send another request under another key."),
+    "idempotency_in_progress": ReasonFacts(409, "caller", True, "Wait for the first call to end, then retry."),
+    "idempotency_unknown": ReasonFacts(
+        409, "caller", False, "Look at the upstream whether it took effect; to do it again, use another key."
+    ),
+    "idempotency_not_kept": ReasonFacts(
+        409, "caller", False, "The call is done; read its result at the upstream, or use another key to do it again."
+    ),
     # A correct answer: no.
     "denied": ReasonFacts(403, "refused", False, "Ask the operator for an `allow` rule that covers this call."),
     # Upstream's fault.
@@ -92,6 +104,12 @@ REASONS: dict[str, ReasonFacts] = {
     "state_unavailable": ReasonFacts(
         503, "internal", True, "Make the data directory readable and writable for the gate's user, and free disk space."
     ),
+    "idempotency_unavailable": ReasonFacts(
+        503,
+        "internal",
+        True,
+        "Make `answers.db` in the data directory usable, or call without `Idempotency-Key`.",
+    ),
     # Commands: a caller's fault ends with exit code 2, all else with 1.
     "agent_exists": ReasonFacts(
         409, "caller", False, "Choose another name, or give the agent a new key with `durward agent rotate`."
@@ -108,6 +126,8 @@ REASONS: dict[str, ReasonFacts] = {
 
 
 RETRY_AFTER = {
+    "idempotency_in_progress": 1.0,
+    "idempotency_unavailable": 5.0,
     "journal_unavailable": 5.0,
     "overloaded": 1.0,
     "state_unavailable": 5.0,

@@ -6,6 +6,7 @@
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Literal, NamedTuple, Protocol
 
+from durward.calls.once import KeptAnswer, Once
 from durward.calls.origin import Origin, Timeouts
 from durward.calls.record import Closing, Opening
 from durward.calls.retries import RetryBudget
@@ -59,15 +60,25 @@ class RequestHead:
 class Exchange(Protocol):
     """One request on one caller's connection, and the answer to it. The task that holds it is cancelled when the caller hangs up."""
 
-    head: RequestHead
-    peer: str
-    """The caller's address, for sampling refusals; never authority."""
-    started: bool
-    """True once any byte of the final answer has been handed to the connection."""
-    gone: bool
-    """True once the caller has hung up."""
-    congested: bool
-    """True while the caller reads slower than the answer is written; then await `drained()` before writing more."""
+    @property
+    def head(self) -> RequestHead:
+        """The request's head."""
+
+    @property
+    def peer(self) -> str:
+        """The caller's address, for sampling refusals; never authority."""
+
+    @property
+    def started(self) -> bool:
+        """True once any byte of the final answer has been handed to the connection."""
+
+    @property
+    def gone(self) -> bool:
+        """True once the caller has hung up."""
+
+    @property
+    def congested(self) -> bool:
+        """True while the caller reads slower than the answer is written; then await `drained()` before writing more."""
 
     @property
     def waited(self) -> float:
@@ -225,3 +236,25 @@ class Journal(Protocol):
 
     def unavailable(self) -> bool:
         """True while new calls cannot be recorded; readiness agrees."""
+
+
+class AnswerStore(Protocol):
+    """Keeps the answers of calls that are to take effect once, for all gates of this machine.
+
+    Raises GateError `idempotency_unavailable` where it cannot be used, `overloaded` where too much waits for it.
+    """
+
+    async def begin(self, once: Once) -> KeptAnswer | None:
+        """Begin a call, None then; or the kept answer of the one before that is the same.
+
+        Raises CallerError `idempotency_mismatch`, `idempotency_in_progress`, `idempotency_unknown`, `idempotency_not_kept`.
+        """
+
+    async def keep(self, once: Once, answer: KeptAnswer | None) -> None:
+        """The call is complete, as it is written when this returns; None where its answer is too large to be kept."""
+
+    def leave(self, once: Once, unknown: bool) -> None:
+        """The call ended otherwise: it may be made again, or, `unknown`, nobody knows whether it took effect.
+
+        Never waits, and is done behind what was asked before; a call that has not begun, or is complete, stays as it is.
+        """

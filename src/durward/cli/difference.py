@@ -5,17 +5,18 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from durward.calls.once import Idempotency
 from durward.calls.principal import Principal
 from durward.calls.resource import Action, Resource, Target
 from durward.catalog.http import api_resource, provider_resource
 from durward.catalog.models import Models
-from durward.config.grammar import spell_duration
+from durward.config.grammar import spell_duration, spell_size
 from durward.config.settings import Drain, OutboundProxy, Overload, Settings, Tls
 from durward.policy.rules import Policy, concerns
 from durward.server.loader import FIXED
 
 SECTIONS = ("providers", "models", "apis", "agents", "policies", "prices")
-OF_THE_WHOLE = ("mode", "drain", "overload", "ca_file", "tls", "trusted_proxies", "outbound_proxy")
+OF_THE_WHOLE = ("mode", "drain", "overload", "idempotency", "ca_file", "tls", "trusted_proxies", "outbound_proxy")
 SHOWN_AGENTS = 5
 SHOWN_CHANGES = 200
 """So many changes are told in full; of more, how many there are."""
@@ -48,6 +49,9 @@ def _value(settings: Settings, name: str) -> str:
     value = getattr(settings, name)
     if isinstance(value, Drain):
         return f"{spell_duration(value.delay)}, then {spell_duration(value.timeout)}"
+    if isinstance(value, Idempotency):
+        sizes = f"max_bytes {spell_size(value.max_bytes)}, max_answer {spell_size(value.max_answer)}"
+        return f"retain {spell_duration(value.retain)}, {sizes}"
     if isinstance(value, Overload):
         said = [f"{word} {count}" for word, count in value._asdict().items() if count]
         return ", ".join(said) or "as the machine allows"

@@ -22,6 +22,7 @@ COMMANDS = {
     "audit": "durward.cli.audit:app",
     "backup": "durward.cli.backup:backup_command",
     "restore": "durward.cli.restore:restore_command",
+    "records": "durward.cli.records:app",
     "doctor": "durward.cli.doctor:doctor",
 }
 """Where each command lives. Only the one that is asked for is imported: what checks a file is of no use to a listing, and slow."""

@@ -5,17 +5,19 @@ It reads nodes, not the validated schema, so that it finds every mistake even wh
 
 from collections.abc import Iterable, Iterator
 
-from durward.config import places
-from durward.config.mistakes import Mistake, Span, nearest, quoted, suggest
+from durward.config import grammar, places
+from durward.config.mistakes import Mistake, Span, Wrong, nearest, quoted, suggest
 from durward.config.nodes import Node
 from durward.config.resources import KINDS
 
+MOST_ANSWER = 16 * 2**20
+DEFAULT_ANSWER = 2**20
 NOTHING = Node("mapping", Span(0, 0, 1))
 
 
 def check(root: Node) -> Iterator[Mistake]:
     """Every mistake between members."""
-    for part in (emptied, admin, providers, models, policies, agents, prices):
+    for part in (emptied, admin, idempotency, providers, models, policies, agents, prices):
         yield from part(root)
 
 
@@ -66,6 +68,28 @@ def admin(root: Node) -> Iterator[Mistake]:
 
 def _has_port(address: str) -> bool:
     return address.rpartition(":")[2].strip("0") != ""
+
+
+def idempotency(root: Node) -> Iterator[Mistake]:
+    """One answer fits among all, and into memory."""
+    node = root.get("idempotency", "max_answer")
+    one, most = _size(node), _size(root.get("idempotency", "max_bytes"))
+    if node is not None and one is not None and one > MOST_ANSWER:
+        yield Mistake(
+            node.span, "one kept answer may have 16MiB at most", "Calls with larger ones stay known as complete."
+        )
+    elif most is not None and most < 2 * (one or DEFAULT_ANSWER):
+        span = key_span(root.get("idempotency") or NOTHING, "max_bytes")
+        yield Mistake(span, "`max_bytes` has no room for two answers", "Raise it, or lower `max_answer`.")
+
+
+def _size(node: Node | None) -> int | None:
+    """A size, None where there is none, or none that can be read."""
+    text = node.string() if node is not None else None
+    try:
+        return grammar.size(text) if text is not None else None
+    except Wrong:
+        return None
 
 
 def providers(root: Node) -> Iterator[Mistake]:

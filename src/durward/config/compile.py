@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from durward.calls.once import Idempotency
 from durward.calls.origin import Timeouts
 from durward.config import schema
 from durward.config.certificates import certificate_mistakes
@@ -109,6 +110,7 @@ def _settings(file: schema.File, folder: Path, digest: str) -> Settings:
         overload=Overload(
             *(value or 0 for value in (file.overload.connections, file.overload.calls, file.overload.memory))
         ),
+        idempotency=Idempotency(**file.idempotency.model_dump()),
         digest=digest,
     )
 

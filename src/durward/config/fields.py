@@ -43,6 +43,23 @@ def whole(pattern: re.Pattern[str]) -> str:
 FORM = "x-form"
 """Member of our JSON Schema that only the reference uses; the published one is without it."""
 
+ADMIN = {
+    "anyOf": [
+        {"type": "string"},
+        {
+            "type": "object",
+            "properties": {
+                "address": {"type": "string"},
+                "metrics": {"enum": ["token", "open"]},
+                "names": {"type": "array", "items": {"type": "string"}},
+            },
+            "additionalProperties": False,
+        },
+    ],
+    FORM: "address, `off`, or mapping, see below",
+}
+"""The schema of the office's listener, which may be written short or `off`."""
+
 Name = Annotated[str, *said(grammar.name, "name", pattern=whole(grammar.NAME))]
 Label = Annotated[str, *said(grammar.label, "text", minLength=1, maxLength=grammar.TEXT_LIMIT)]
 Duration = Annotated[float, *said(grammar.duration, "duration", pattern=whole(grammar.DURATION))]

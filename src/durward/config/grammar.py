@@ -96,7 +96,7 @@ def spell_duration(seconds: float) -> str:
     milliseconds = round(seconds * 1000)
     if not milliseconds:
         return "0s"
-    unit = next(unit for unit in ("m", "s", "ms") if milliseconds % MILLISECONDS[unit] == 0)
+    unit = next(unit for unit in ("h", "m", "s", "ms") if milliseconds % MILLISECONDS[unit] == 0)
     return f"{milliseconds // MILLISECONDS[unit]}{unit}"
 
 

@@ -65,6 +65,11 @@ def print_settings(settings: Settings) -> str:
         "prices": {price.pattern: _price(price) for price in settings.prices},
         "records": {"payloads": "none"},
         "log": msgspec.structs.asdict(settings.log),
+        "idempotency": {
+            "retain": spell_duration(settings.idempotency.retain),
+            "max_bytes": spell_size(settings.idempotency.max_bytes),
+            "max_answer": spell_size(settings.idempotency.max_answer),
+        },
         "drain": {"delay": spell_duration(settings.drain.delay), "timeout": spell_duration(settings.drain.timeout)},
     }
     if any(settings.overload):

@@ -246,27 +246,7 @@ def _admin(value: Any) -> Any:
     return Admin.model_validate(value if isinstance(value, dict) else {"address": value})
 
 
-AnyAdmin = Annotated[
-    Admin,
-    BeforeValidator(_admin),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string"},
-                {
-                    "type": "object",
-                    "properties": {
-                        "address": {"type": "string"},
-                        "metrics": {"enum": ["token", "open"]},
-                        "names": {"type": "array", "items": {"type": "string"}},
-                    },
-                    "additionalProperties": False,
-                },
-            ],
-            fields.FORM: "address, `off`, or mapping, see below",
-        }
-    ),
-]
+AnyAdmin = Annotated[Admin, BeforeValidator(_admin), WithJsonSchema(fields.ADMIN)]
 
 
 class Drain(Section):
@@ -326,6 +306,17 @@ class Overload(Section):
     Unset: the limit of its control group less 128 MiB for its other processes, at least half; or else the memory of the machine."""
 
 
+class Idempotency(Section):
+    """What is kept of calls with an `Idempotency-Key`: their answers, encrypted, so that who repeats a call gets its answer again."""
+
+    retain: fields.Duration = written("24h")
+    """How long, from the call's beginning."""
+    max_bytes: fields.Size = written("256MiB")
+    """Of all answers. The oldest goes first; a call whose answer has gone may be made again."""
+    max_answer: fields.Size = written("1MiB")
+    """The body of one answer. Of a call with a larger one only that it is complete is kept."""
+
+
 class Log(Section):
     """What our processes write on standard error."""
 
@@ -374,6 +365,8 @@ class File(Section):
     """How a gate that is told to stop does it."""
     overload: Overload = Field(default_factory=Overload)
     """What the gate takes on at most."""
+    idempotency: Idempotency = Field(default_factory=Idempotency)
+    """What is kept of calls with an `Idempotency-Key`."""
     log: Log = Field(default_factory=Log)
     """What our processes write on standard error."""
     ca_file: fields.Path | None = None

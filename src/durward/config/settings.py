@@ -4,6 +4,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from durward.calls.once import Idempotency
 from durward.calls.origin import Timeouts
 from durward.calls.resource import Effect
 
@@ -198,6 +199,7 @@ class Settings(msgspec.Struct, frozen=True):
     outbound_proxy: OutboundProxy | None = None
     drain: Drain = Drain()
     overload: Overload = Overload()
+    idempotency: Idempotency = Idempotency()
     workers: int = 1
     """How many gate processes share the listener."""
     durability: Literal["process", "disk"] = "process"

@@ -49,11 +49,12 @@ _READ = frozenset(
 _READ_PREFIX = b"durward-"
 _READ_AND_PASSED = frozenset(
     b"content-type accept user-agent origin cookie anthropic-version anthropic-beta session-id session_id thread-id"
-    b" x-client-request-id".split()
+    b" x-client-request-id idempotency-key".split()
 )
 _READ_AND_PASSED_PREFIXES = (b"x-codex-", b"x-claude-code-")
 _SINGLE = frozenset(
-    b"content-type content-encoding anthropic-version authorization x-api-key api-key x-goog-api-key expect".split()
+    b"content-type content-encoding anthropic-version authorization x-api-key api-key x-goog-api-key expect"
+    b" idempotency-key".split()
 )
 """Fields that the gate decides by: said twice with different values they are refused. All of `durward-` are such too."""
 _ONCE = frozenset(b"host content-length transfer-encoding".split())

@@ -112,6 +112,21 @@ def dead(writer: Path) -> Iterator[bool]:
         os.close(lock)
 
 
+def lives(journal: Path, writer: str) -> bool:
+    """Whether the process of a writer is alive. Looking does not keep another from looking; one that was cleared away is not."""
+    try:
+        lock = os.open(journal / writer / LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
 def try_lock(fd: int) -> bool:
     """Lock an open file for as long as it stays open, unless another process, or another opening of it, has."""
     try:

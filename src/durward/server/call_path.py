@@ -6,9 +6,11 @@ The gate process builds it over the machine's own clock, randomness and disk, a 
 import os
 import socket
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from durward.calls.errors import GateError
 from durward.calls.ports import Clock, Random
 from durward.calls.retries import RetryBudgets
 from durward.config.settings import Settings
@@ -17,6 +19,7 @@ from durward.identity.keys import Keys
 from durward.records.heads import load_signer
 from durward.records.journal import FileJournal
 from durward.records.lasting import LastingJournal
+from durward.records.layout import JOURNAL, lives
 from durward.records.segment import Write
 from durward.records.syncing import Syncing, SyncThread
 from durward.routing.health import Breakers
@@ -31,6 +34,8 @@ from durward.server.refusals import Refusals
 from durward.server.shares import Shares
 from durward.server.turn import Turn
 from durward.snapshot import Snapshot
+from durward.storage.answers import Answers
+from durward.storage.answers_thread import AnswersThread
 from durward.storage.state import State, StateThread
 from durward.upstreams.pool import PooledUpstreams
 
@@ -66,7 +71,8 @@ class CallPath:
     """
 
     def __init__(self, settings: Settings, machine: Machine) -> None:
-        folder = Path(settings.data_dir)
+        folder = self._folder = Path(settings.data_dir)
+        self._durability = settings.durability
         clock = machine.clock
         self._machine = machine
         self._turn = Turn()
@@ -83,6 +89,9 @@ class CallPath:
         self.upstreams = PooledUpstreams(clock, settings.ca_file, batch=self._turn.upstreams, budgets=budgets)
         change = self.prepared(settings)
         self.gateway = Gateway(change.snapshot, keys, self.journal, self.upstreams, clock, machine.random)
+        self._answers = AnswersThread(self._open_answers, self._writer, clock, settings.idempotency)
+        self.gateway.replays.answers = self._answers
+        self._keep_answers(settings)
         self.refusals = Refusals(clock)
         self.gateway.on_refused = self.refusals.note
         self.upstreams.go_through(outbound_proxy(settings.outbound_proxy, machine.environment))
@@ -96,6 +105,20 @@ class CallPath:
             lasting.syncing = machine.syncing()
             return lasting
         return FileJournal(folder, machine.host, machine.clock, signer, machine.write, later)
+
+    def _open_answers(self) -> Answers:
+        lasting = self._durability == "disk"
+        return Answers(self._folder, partial(lives, self._folder / JOURNAL), lasting=lasting)
+
+    def _writer(self) -> str:
+        """Raises GateError `journal_unavailable` while there is none: then nothing may begin anyway."""
+        if self.journal.writer is None:
+            raise GateError("The journal cannot be written.", reason="journal_unavailable")
+        return self.journal.writer.name
+
+    def _keep_answers(self, settings: Settings) -> None:
+        self._answers.bounds = settings.idempotency
+        self.gateway.replays.max_answer = settings.idempotency.max_answer
 
     def prepared(self, settings: Settings) -> Change:
         """What these settings describe, built; may be done in any thread."""
@@ -121,6 +144,7 @@ class CallPath:
         await self._agents.rewrite(settings.agents)
         # In the same turn as the keys: no call is identified by one configuration and judged by another.
         self.gateway.take_over(change.snapshot)
+        self._keep_answers(settings)
         self.upstreams.trust(settings.ca_file)
         self.upstreams.go_through(outbound_proxy(settings.outbound_proxy, self._machine.environment))
         self._entry = change.entry
@@ -131,9 +155,11 @@ class CallPath:
         """What is due every second, whatever callers do."""
         self.gateway.pulse.beat()
         self.journal.tick()
+        self._answers.tick()
 
     def close(self) -> None:
         """Close what the calls leaned on; the edge has drained."""
         self.upstreams.close()
+        self._answers.close()
         self.journal.close()
         self._state.close()

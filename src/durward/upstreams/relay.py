@@ -83,6 +83,11 @@ class Relay:
         self._since = 0.0  # when the silence was noticed first
         self._held = b""  # of a stream: what may be released once that is done for which it has stopped
 
+    def pass_through(self, exchange: Exchange) -> None:
+        """What is answered from now on goes through this exchange to the one before."""
+        self.exchange = exchange
+        self._pass_on = exchange.pass_on
+
     def whole(self, status: int, lines: bytes, body: bytes, settle: Settle) -> Awaitable[None] | None:
         """An answer that was read whole. Sent at once; where it has to wait, the wait for it is answered."""
         self.bytes_out = len(body)
