@@ -24,6 +24,8 @@ ASKED_BY = (b"content-encoding", b"anthropic-version", b"anthropic-beta")
 """Header fields that say, beside the media type, what a body means."""
 UNKEPT = frozenset((408, 409, 425, 429))
 """Statuses below 500 that tell of a moment, not of the call."""
+OF_OURS = frozenset((401, 402, 403))
+"""Statuses that tell of the credential that was presented: where it is the gate's own, not of the call."""
 UNSENT = frozenset(
     ("upstream_unreachable", "upstream_ejected", "retries_spent", "credential_missing", "journal_unavailable")
 )
@@ -66,21 +68,45 @@ class Replays:
         if kept is not None:
             await _replay(recording, kept, entry, on_disk)
             return
-        recording.begins(self.max_answer)
-        left, whole = True, False
+        ending = Ending(answers, once, entry, recording)
+        recording.begins(self.max_answer, ending.keep)
+        whole = False
         try:
             await carry()
-            if recording.complete and _lasts(entry):
-                left = False
-                await _keep(answers, once, recording.answer())
+            await ending.keep()
             whole = True
         finally:
-            if left:
-                answers.leave(once, _unknown(once, entry, recording))
+            ending.leave()
             if whole:
                 recording.release()
             else:
                 recording.forget()
+
+
+class Ending:
+    """How a call that was begun ends: its answer is kept, once it is complete and the call's own, or it is left."""
+
+    __slots__ = ("_answers", "_entry", "_kept", "_once", "_recording")
+
+    def __init__(self, answers: AnswerStore, once: Once, entry: Entry, recording: "Recording") -> None:
+        self._answers = answers
+        self._once = once
+        self._entry = entry
+        self._recording = recording
+        self._kept = False
+
+    async def keep(self) -> None:
+        """Keep the answer, if there is one to keep; once."""
+        recording = self._recording
+        if self._kept or not (recording.complete and _lasts(self._entry, recording.shows_ours)):
+            return
+        self._kept = True
+        await _keep(self._answers, self._once, recording.answer())
+
+    def leave(self) -> None:
+        """It is over. What was not kept may be made again, or is not known."""
+        if not self._kept:
+            self._answers.leave(self._once, _unknown(self._once, self._entry, self._recording))
 
 
 async def ask_once(
@@ -92,6 +118,7 @@ async def ask_once(
     """
     head = recording.head
     key = read_key(head.fields[b"idempotency-key"])
+    recording.shows_ours = not all(step.way.presented.caller for step in course.steps)
     before = recording.waited
     limit = (
         MODEL_BODY_LIMIT
@@ -154,10 +181,12 @@ async def _keep(answers: AnswerStore, once: Once, answer: KeptAnswer | None) -> 
         log.error("the answer of call %s is not kept yet: %s", once.call, error.message)
 
 
-def _lasts(entry: Entry) -> bool:
-    """Whether an answer is the call's own, and not of a moment: of a stream that reported an error, it is not."""
+def _lasts(entry: Entry, shows_ours: bool) -> bool:
+    """Whether an answer is the call's own, and not of a moment or of our credential; of a stream that reported an error, it is not."""
     status = entry.closing.status
-    return status < 500 and status not in UNKEPT and entry.closing.reason in ("", "upstream_error")
+    if status >= 500 or status in UNKEPT or (shows_ours and status in OF_OURS):
+        return False
+    return entry.closing.reason in ("", "upstream_error")
 
 
 def _unknown(once: Once, entry: Entry, recording: "Recording") -> bool:
@@ -182,7 +211,8 @@ async def _replay(recording: "Recording", kept: KeptAnswer, entry: Entry, on_dis
 class Recording:
     """An Exchange that keeps what passes through it: the request's body, so that it can be read again, and the answer.
 
-    What is written once the call's record is closed waits for `release`: it is the answer's end.
+    What is written once the call's record is closed waits until the answer is kept: it is its end. Whoever relays a stream comes by
+    `drained` then, and the end goes on at once, however long the upstream's connection stays open behind it.
     """
 
     __slots__ = (
@@ -192,14 +222,18 @@ class Recording:
         "_entry",
         "_exchange",
         "_held",
+        "_keep",
         "_lines",
         "_most",
         "_size",
         "_status",
         "complete",
+        "shows_ours",
     )
 
     def __init__(self, exchange: Exchange, entry: Entry) -> None:
+        self.shows_ours = True
+        """Whether what is presented upstream is the gate's own credential."""
         self.complete = False
         """Whether the whole answer was written."""
         self._exchange = exchange
@@ -212,6 +246,7 @@ class Recording:
         self._caught: list[bytes] = []
         self._size = 0
         self._held: list[Callable[[], None]] = []
+        self._keep: Callable[[], Awaitable[None]] | None = None
 
     @property
     def head(self) -> RequestHead:
@@ -231,7 +266,7 @@ class Recording:
 
     @property
     def congested(self) -> bool:
-        return self._exchange.congested
+        return bool(self._held) or self._exchange.congested
 
     @property
     def waited(self) -> float:
@@ -242,9 +277,10 @@ class Recording:
         self._body = None
         self._exchange.let_go()
 
-    def begins(self, most: int) -> None:
-        """Catch the answer from now on, if its body has at most so many bytes."""
+    def begins(self, most: int, keep: Callable[[], Awaitable[None]]) -> None:
+        """Catch the answer from now on, if its body has at most so many bytes; `keep` is called when its end has come."""
         self._most = most
+        self._keep = keep
 
     def answer(self) -> KeptAnswer | None:
         """What was caught; None where it was too much."""
@@ -311,8 +347,13 @@ class Recording:
         return self._exchange.pass_on(data)
 
     async def drained(self) -> None:
-        """See `Exchange`."""
-        await self._exchange.drained()
+        """See `Exchange`. What is held is the terminal event of a stream: with it the answer is complete."""
+        if self._held and self._keep is not None:
+            self.complete = True
+            await self._keep()
+            self.release()
+        if self._exchange.congested:
+            await self._exchange.drained()
 
     def end(self) -> None:
         """See `Exchange`."""

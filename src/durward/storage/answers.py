@@ -10,6 +10,7 @@ it still lives. No key, agent, tenant or address stands in it, only names that n
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -27,6 +28,8 @@ ROW_BYTES = 512
 """What a row counts beside its answer, so that many small ones are bounded too."""
 AT_ONCE = 200
 """How many rows one transaction takes out, so that no call waits long for it."""
+OVERWRITES, BETWEEN_SECONDS = 10, 0.2
+"""How often the log is tried to be emptied; each try waits `BUSY_SECONDS` at most."""
 PROGRESS, DONE, NOT_KEPT, UNKNOWN = range(4)
 """In progress; complete, its answer kept; complete, its answer not kept; begun by a gate that died, how it ended is not known."""
 
@@ -108,7 +111,8 @@ class Answers:
                 "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
                 (scope, once.call, digest, self._key(once), PROGRESS, once.reads, writer, now, ROW_BYTES),
             )
-            self._make_room(bounds.max_bytes)
+            if not self._make_room(bounds.max_bytes):
+                raise GateError("Too many calls with idempotency keys are open.", reason="idempotency_unavailable")
             return None
 
     def _free(self, found: Row, writer: str, old: float) -> bool:
@@ -166,6 +170,10 @@ class Answers:
             if found is None:
                 return
             scope, digest, owner, wrapped = found
+            if answer is None and once.reads:
+                # Nothing is lost where it is done again; a key without an answer would only be in the way.
+                self._base.execute("DELETE FROM answers WHERE scope = ?", (scope,))
+                return
             sealed = None
             if answer is not None and wrapped is not None:
                 sealed = self._seal.seal(wrapped, owner, msgspec.msgpack.encode(answer), scope + digest)
@@ -173,7 +181,10 @@ class Answers:
                 "UPDATE answers SET state = ?, sealed = ?, size = ? WHERE scope = ?",
                 (NOT_KEPT if sealed is None else DONE, sealed, ROW_BYTES + len(sealed or b""), scope),
             )
-            self._make_room(bounds.max_bytes)
+            if not self._make_room(bounds.max_bytes):
+                self._base.execute(
+                    "UPDATE answers SET state = 2, sealed = NULL, size = ? WHERE scope = ?", (ROW_BYTES, scope)
+                )
 
     def leave(self, once: Once, unknown: bool) -> None:
         """The call ended without an answer to keep: it may be made again, or nobody knows whether it took effect."""
@@ -198,15 +209,25 @@ class Answers:
         with self._typed():
             self._base.executescript("PRAGMA incremental_vacuum(1024)")
 
-    def _make_room(self, most: int) -> None:
-        """Oldest out. What is in progress or unknown stays: without its row a write would be done again in silence."""
+    def _make_room(self, most: int) -> bool:
+        """Oldest out, those that read first; of those that write the answers alone. Whether there is room then.
+
+        Without its row a write would be done again in silence: it stays until its time is over, and so does what is in progress.
+        """
         while self._held() > most:
             gone = self._base.execute(
                 "DELETE FROM answers WHERE scope IN"
-                " (SELECT scope FROM answers WHERE state IN (1, 2) ORDER BY begun LIMIT 1)"
+                " (SELECT scope FROM answers WHERE reads AND state IN (1, 2) ORDER BY begun LIMIT 1)"
             )
             if not gone.rowcount:
-                raise GateError("Too many calls with idempotency keys are open.", reason="idempotency_unavailable")
+                gone = self._base.execute(
+                    "UPDATE answers SET state = 2, sealed = NULL, size = ? WHERE scope IN"
+                    " (SELECT scope FROM answers WHERE state = 1 ORDER BY begun LIMIT 1)",
+                    (ROW_BYTES,),
+                )
+            if not gone.rowcount:
+                return False
+        return True
 
     def _held(self) -> int:
         return int(self._base.execute("SELECT bytes FROM held").fetchone()[0])
@@ -229,9 +250,22 @@ class Answers:
                 owners = [row[0] for row in self._base.execute(chosen[column], (self._seal.name(column, name),))]
                 gone = sum(self._wipe("key = ?", owner) for owner in owners)
                 self._base.executemany("DELETE FROM keys WHERE id = ?", [(owner,) for owner in owners])
-        with self._typed():
-            self._base.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self._overwrite()
         return gone
+
+    def _overwrite(self) -> None:
+        """Bring what was erased out of the log as well. Another gate that reads just then stands in the way for a moment."""
+        for _ in range(OVERWRITES):
+            with self._typed():
+                (busy, _, _) = self._base.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not busy:
+                return
+            time.sleep(BETWEEN_SECONDS)
+        raise GateError(
+            f"The answers are erased, but {self._path}-wal still holds what they were: it is in use.",
+            reason="idempotency_unavailable",
+            remedy="Repeat the command.",
+        )
 
     def _wipe(self, which: str, value: str | int) -> int:
         wiped = {
