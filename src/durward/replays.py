@@ -272,11 +272,6 @@ class Recording:
     def waited(self) -> float:
         return self._exchange.waited
 
-    def let_go(self) -> None:
-        """See `Exchange`."""
-        self._body = None
-        self._exchange.let_go()
-
     def begins(self, most: int, keep: Callable[[], Awaitable[None]]) -> None:
         """Catch the answer from now on, if its body has at most so many bytes; `keep` is called when its end has come."""
         self._most = most
@@ -320,6 +315,11 @@ class Recording:
         """See `Exchange`: the body that was read, at once."""
         body, self._body = self._body or b"", b""
         return body
+
+    def let_go(self) -> None:
+        """See `Exchange`."""
+        self._body = None
+        self._exchange.let_go()
 
     def send(self, status: int, lines: bytes, body: bytes) -> None:
         """See `Exchange`."""

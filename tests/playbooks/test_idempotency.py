@@ -78,6 +78,36 @@ async def test_a_call_in_progress_is_not_carried_twice(mode: Mode) -> None:
     assert third.received == b"".join(mode.answer)
 
 
+@pytest.mark.parametrize(
+    "mode", [mode for mode in ALL.values() if mode.model and not mode.plain], ids=lambda mode: mode.protocol
+)
+async def test_the_end_of_a_stream_does_not_wait_for_the_upstreams_connection(mode: Mode) -> None:
+    world = keeping()
+    open_end: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    world.network.replies = [Reply(200, *mode.answer, open_end, media=mode.media, length=False)]
+    caller = world.caller(mode.line, mode.ask, Idempotency_Key="k")
+    call = asyncio.create_task(world.gateway.handle(caller))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    ends = bool(caller.received) and caller.received == b"".join(mode.answer)
+    if not ends:  # a wire whose stream has no terminal event of its own ends with the connection
+        assert not any(word in mode.answer[-1] for word in (b"[DONE]", b"message_stop", b"response.completed"))
+    caller.gone = True
+    call.cancel()
+    await asyncio.gather(call, return_exceptions=True)
+    again = await world.plays(mode.line, mode.ask, reply(mode), Idempotency_Key="k")
+    assert len(world.network.sent) == (1 if ends else 2)
+    assert again.received == b"".join(mode.answer)
+
+
+@pytest.mark.parametrize("status", [401, 402, 403])
+async def test_what_tells_of_our_credential_is_not_kept(status: int) -> None:
+    world = keeping()
+    for _ in range(2):
+        await world.plays(WRITE, {"a": 1}, Reply(status, b"{}"), Idempotency_Key="k")
+    assert len(world.network.sent) == 2
+
+
 @every_mode
 async def test_policy_is_asked_before_any_replay(mode: Mode) -> None:
     world = keeping()

@@ -176,24 +176,55 @@ def test_the_answer_of_a_call_in_progress_is_erased_before_it_comes(answers: Ans
     assert reason(answers, once("c3")) == "idempotency_not_kept"
 
 
-def test_the_oldest_goes_first_and_what_is_open_stays(answers: Answers) -> None:
+def test_answers_of_reads_go_first_the_oldest_before_the_others_and_what_is_open_stays(answers: Answers) -> None:
     bounds = BOUNDS._replace(max_bytes=8_000)
     answers.begin(once("open", "open"), "w", NOW, bounds)
     answers.begin(once("unknown", "unknown"), "w", NOW, bounds)
     answers.leave(once("unknown"), unknown=True)
+    answers.begin(once("write", "write"), "w", NOW, bounds)
+    answers.keep(once("write", "write"), ANSWER, bounds)
     for number in range(20):
-        call = once(f"c{number}", f"k{number}")
+        call = once(f"c{number}", f"k{number}", tenant="other", reads=True)
         answers.begin(call, "w", NOW + number, bounds)
         answers.keep(call, ANSWER._replace(body=b"x" * 1000), bounds)
         assert answers._held() <= 8_000
-    assert answers.begin(once("again", "k19"), "w", NOW + 30, bounds) is not None
-    assert answers.begin(once("again", "k0"), "w", NOW + 30, bounds) is None
+    again = once("again", tenant="other", reads=True)
+    assert answers.begin(again._replace(key="k19"), "w", NOW + 30, bounds) is not None
+    assert answers.begin(again._replace(key="k0"), "w", NOW + 30, bounds) is None
+    assert answers.begin(once("again", "write"), "w", NOW + 30, bounds) == ANSWER
     assert reason(answers, once("x", "open")) == "idempotency_in_progress"
     assert reason(answers, once("x", "unknown")) == "idempotency_unknown"
+
+
+def test_of_writes_the_answers_alone_go_and_none_is_done_again(answers: Answers) -> None:
+    bounds = BOUNDS._replace(max_bytes=8_000)
+    for number in range(10):
+        answers.begin(once(f"c{number}", f"k{number}"), "w", NOW + number, bounds)
+        answers.keep(once(f"c{number}"), ANSWER._replace(body=b"x" * 1000), bounds)
+    assert [reason(answers, once("x", f"k{number}")) for number in (0, 9)] == ["idempotency_not_kept", ""]
     with pytest.raises(GateError) as raised:
         for number in range(20):
             answers.begin(once(f"d{number}", f"d{number}"), "w", NOW + 40, bounds)
     assert raised.value.reason == "idempotency_unavailable"
+    assert [reason(answers, once("x", f"k{number}")) for number in range(10)] == ["idempotency_not_kept"] * 10
+
+
+def test_what_is_too_old_goes_also_where_there_is_too_much(answers: Answers) -> None:
+    for number in range(500):
+        answers.begin(once(f"c{number}", f"k{number}"), "w", NOW, BOUNDS)
+        answers.leave(once(f"c{number}"), unknown=True)
+    narrow = BOUNDS._replace(max_bytes=100 * 512)
+    for _ in range(3):
+        answers.tidy(NOW + 86_401, narrow)
+    assert answers._held() == 0
+
+
+def test_an_answer_that_is_too_large_keeps_no_key_of_a_read(answers: Answers) -> None:
+    for reads, found in ((True, ""), (False, "idempotency_not_kept")):
+        call = once(f"c{reads}", f"k{reads}", reads=reads)
+        answers.begin(call, "w", NOW, BOUNDS)
+        answers.keep(call, None, BOUNDS)
+        assert reason(answers, call._replace(call=f"d{reads}")) == found
 
 
 def test_tidying_takes_out_what_is_old_and_gives_the_room_back(tmp_path: Path, answers: Answers) -> None:

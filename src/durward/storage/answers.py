@@ -79,8 +79,9 @@ class Answers:
                 undo.pop_all()
 
     def _prepare(self) -> None:
-        for pragma in ("auto_vacuum = INCREMENTAL", "journal_mode = WAL", "secure_delete = ON"):
-            self._base.execute(f"PRAGMA {pragma}")
+        self._base.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        self._base.execute("PRAGMA journal_mode = WAL")
+        self._base.execute("PRAGMA secure_delete = ON")
         self._base.execute("BEGIN IMMEDIATE")
         with self._committed():
             (version,) = self._base.execute("PRAGMA user_version").fetchone()
@@ -233,23 +234,27 @@ class Answers:
         return int(self._base.execute("SELECT bytes FROM held").fetchone()[0])
 
     def erase(self, *, tenant: str = "", agent: str = "", call: str = "") -> int:
-        """Destroy the kept answers of a tenant, an agent of any tenant, or one call; how many there were.
+        """Destroy the kept answers of a tenant, an agent of any tenant, or one call, which must be named; how many there were.
 
         The calls stay known as complete until their time is over, so that none of them is done again in silence.
         """
+        assert tenant or agent or call
+        tenant_name, agent_name = self._seal.name("tenant", tenant), self._seal.name("agent", agent)
+        base = self._base
         with self._written(lasting=True):
             if call:
-                gone = self._wipe("call = ?", call)
-                self._base.execute("UPDATE answers SET key = 0 WHERE call = ?", (call,))
+                gone = base.execute(
+                    "UPDATE answers SET state = 2, sealed = NULL, size = 512 WHERE state = 1 AND call = ?", (call,)
+                ).rowcount
+                base.execute("UPDATE answers SET key = 0 WHERE call = ?", (call,))
             else:
-                column, name = ("tenant", tenant) if tenant else ("agent", agent)
-                chosen = {
-                    "tenant": "SELECT id FROM keys WHERE tenant = ?",
-                    "agent": "SELECT id FROM keys WHERE agent = ?",
-                }
-                owners = [row[0] for row in self._base.execute(chosen[column], (self._seal.name(column, name),))]
-                gone = sum(self._wipe("key = ?", owner) for owner in owners)
-                self._base.executemany("DELETE FROM keys WHERE id = ?", [(owner,) for owner in owners])
+                whose = (tenant_name if tenant else None, agent_name if agent else None)
+                gone = base.execute(
+                    "UPDATE answers SET state = 2, sealed = NULL, size = 512 WHERE state = 1 AND key IN"
+                    " (SELECT id FROM keys WHERE tenant = ifnull(?, tenant) AND agent = ifnull(?, agent))",
+                    whose,
+                ).rowcount
+                base.execute("DELETE FROM keys WHERE tenant = ifnull(?, tenant) AND agent = ifnull(?, agent)", whose)
         self._overwrite()
         return gone
 
@@ -266,13 +271,6 @@ class Answers:
             reason="idempotency_unavailable",
             remedy="Repeat the command.",
         )
-
-    def _wipe(self, which: str, value: str | int) -> int:
-        wiped = {
-            "call = ?": "UPDATE answers SET state = 2, sealed = NULL, size = 512 WHERE state = 1 AND call = ?",
-            "key = ?": "UPDATE answers SET state = 2, sealed = NULL, size = 512 WHERE state = 1 AND key = ?",
-        }
-        return self._base.execute(wiped[which], (value,)).rowcount
 
     @contextmanager
     def _written(self, *, lasting: bool = False) -> Iterator[None]:

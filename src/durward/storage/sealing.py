@@ -1,7 +1,7 @@
 """What makes kept answers unreadable without `answers.key`: a master key, names that only it can make, and data keys that it wraps.
 
 AES-256-GCM (NIST SP 800-38D) with random nonces of 96 bits: one data key seals far fewer than 2^32 answers within its life. Whoever
-destroys a data key has erased what it sealed, in every copy of the file; whoever destroys the master key, everything.
+destroys a data key has erased what it sealed; whoever destroys the master key, everything, in every copy of the file as well.
 """
 
 import hmac
