@@ -12,6 +12,7 @@ OF_ONCE = (
             "of_any_duplicates_one_takes_effect_and_all_answers_are_alike",
             "a_call_in_progress_is_not_carried_twice",
             "the_end_of_an_answer_waits_until_it_is_kept",
+            "the_end_of_a_stream_does_not_wait_for_the_upstreams_connection",
             "a_multipart_body_is_the_same_under_another_boundary",
         ),
     ),
@@ -31,6 +32,7 @@ OF_ONCE = (
         at(
             "idempotency",
             "which_answers_are_kept",
+            "what_tells_of_our_credential_is_not_kept",
             "a_call_that_reached_nobody_may_be_made_again",
             "a_write_whose_end_nobody_saw_is_never_repeated_in_silence",
             "a_model_call_that_was_cut_may_be_made_again",
