@@ -66,7 +66,8 @@ class Upstream:
         """The head of the request that came last."""
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._serving = threading.Thread(target=self._serve, daemon=True)
+        self._serving.start()
 
     def _serve(self) -> None:
         while True:
@@ -92,6 +93,10 @@ class Upstream:
 
     def close(self) -> None:
         self.let.set()
+        # A thread that waits in accept while its descriptor is closed, and given to somebody else, may come to accept theirs.
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._serving.join(SECONDS)
         self._listener.close()
 
 

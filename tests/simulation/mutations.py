@@ -85,9 +85,13 @@ MUTATIONS = {
         """                await self._answer(known, outbound, relay, answer, meter, entry)
             finally:
 """,
-        """                await self._answer(known, outbound, relay, answer, meter, entry)
+        """                held = request and request.body, outbound.lines
+                await self._answer(known, outbound, relay, answer, meter, entry)
             except DurwardError as error:
                 if error.reason == "upstream_cut":
+                    if request:
+                        request.body = held[0]
+                    outbound.lines = held[1]
                     answer = await self._attempts.answer(snapshot, course, outbound, meter, entry)
                 raise
             finally:
