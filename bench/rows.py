@@ -262,8 +262,11 @@ def workers(place: Place) -> Iterator[Figure]:
         base_url = f"http://127.0.0.1:{place.ports.plain}/v1"
         with provider(place), gate(place, base_url, _data_dir(place), f"workers: {count}\n") as durward:
             put = _calls(prompts.plain())
-            put(place, durward)
             gates = [pid for pid in tree(durward.pid) if "durward.server.gate" in command(pid)]
+            # Each on a core of its own, as where they are used: on one they would share its turns and its cache too.
+            for gate_pid, core in zip(gates, (place.subject_core, place.load_core), strict=False):
+                os.sched_setaffinity(gate_pid, {core})
+            put(place, durward)
             before = [cpu([pid]) for pid in gates]
             calls = sum(put(place, durward) for _ in range(ROUNDS))
             used = [cpu([pid]) - was for pid, was in zip(gates, before, strict=True)]

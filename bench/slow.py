@@ -3,13 +3,15 @@
 import asyncio
 import contextlib
 import socket
+import sys
 import time
+from pathlib import Path
 from typing import NamedTuple
 
 from bench import bulk, prompts
 from bench.pace import Pace, request
 from bench.processes import BenchError
-from bench.subjects import Place, Subject
+from bench.subjects import HERE, Place, Subject
 
 CONNECTIONS = 2_000
 KINDS = ("head", "body", "read")
@@ -75,21 +77,36 @@ async def _measure(place: Place, subject: Subject, kind: str) -> Seen:
     pace = Pace(place, subject, CALLS_A_SECOND)
     quiet = sorted(await pace.until(asyncio.sleep(QUIET_SECONDS)))
     beside = []
-    begun = asyncio.ensure_future(_attack(place, subject, kind))
+    asked = place.folder / "slow.request"
+    asked.write_bytes(request(place, subject.port, prompts.plain()))
+    # A process of its own: what it does must not keep the calls waiting that are measured here.
+    begun = asyncio.ensure_future(_attacker(subject.port, kind, asked))
     beside = sorted(await pace.until(begun))
     return Seen(_p99(quiet), _p99(beside), len(pace.failed), begun.result())
 
 
-async def _attack(place: Place, subject: Subject, kind: str) -> float:
+async def _attacker(port: int, kind: str, asked: Path) -> float:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bench.slow", str(port), kind, str(asked)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=HERE.parent,
+    )
+    said, wrong = await process.communicate()
+    if process.returncode:
+        raise BenchError(wrong.decode().strip().rpartition("\n")[2])
+    return float(said)
+
+
+async def _attack(port: int, kind: str, asked: bytes) -> float:
     """Open them, drip, and watch until all are cut: how many seconds after its own beginning the last one was."""
-    asked = request(place, subject.port, prompts.plain())
     head, _, body = asked.partition(b"\r\n\r\n")
     # What is read slowly is larger than what the system's buffers take.
-    first = {"head": head[:40], "body": head + b"\r\n\r\n" + body[:10], "read": bulk.asked("GET", subject.port)}[kind]
+    first = {"head": head[:40], "body": head + b"\r\n\r\n" + body[:10], "read": bulk.asked("GET", port)}[kind]
     callers: dict[SlowCaller, float] = {}
     longest = 0.0
     for number in range(CONNECTIONS):
-        caller = SlowCaller(subject.port)
+        caller = SlowCaller(port)
         caller.say(first)
         callers[caller] = time.monotonic()
         if number % 50 == 0:
@@ -114,3 +131,7 @@ async def _attack(place: Place, subject: Subject, kind: str) -> float:
 
 def _p99(ordered: list[float]) -> float:
     return ordered[len(ordered) * 99 // 100]
+
+
+if __name__ == "__main__":
+    print(asyncio.run(_attack(int(sys.argv[1]), sys.argv[2], Path(sys.argv[3]).read_bytes())))

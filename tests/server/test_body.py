@@ -165,7 +165,7 @@ async def test_early_bytes_do_not_buy_more_than_the_slack() -> None:
     waiting = asyncio.create_task(body.whole(2**20))
     await settle()
     body.feed(frame(b"x" * 500_000))
-    for _ in range(10):
+    for _ in range(9):
         body.wait(1, BOUNDS)
     await settle()
     assert not waiting.done()

@@ -24,7 +24,10 @@ SPARE_FILES: Final = 64
 
 
 class Bounds(NamedTuple):
-    """What one edge grants its callers. Times are in seconds and kept within a second, sizes in bytes."""
+    """What one edge grants its callers. Times are in seconds and kept within half a second: those of 9.5 s mean 10 s at most.
+
+    Sizes are in bytes.
+    """
 
     connections: int = 10_000
     calls: int = 10_000
@@ -33,15 +36,15 @@ class Bounds(NamedTuple):
     """Of all request bodies together, as long as their calls last; and as much of all answers that are held whole."""
     memory: int = 2**40
     """Of the process."""
-    head_seconds: float = 10.0
+    head_seconds: float = 9.5
     """From the first byte of a head, or from the connection's start, to the head's end."""
     idle_seconds: float = 75.0
     """Between two requests of one connection."""
-    body_seconds: float = 10.0
+    body_seconds: float = 9.5
     """How long a body that is waited for may stay behind `slowest`."""
     slowest: float = 1024.0
     """Bytes a second, of bodies that come and of answers that are taken."""
-    reader_seconds: float = 10.0
+    reader_seconds: float = 9.5
     """How long a caller may stay behind `slowest` in taking the answer that waits for it."""
     linger_seconds: float = 5.0
     """How long a connection is read, and what comes thrown away, after an answer that ends it, so that the answer can be read."""
